@@ -1,0 +1,1 @@
+"""What this service does: one module per feature. Depends on `domain` and on the ports in `ports.py` only."""

@@ -1,0 +1,93 @@
+"""Beginning a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from identity.application.conflicts import retried_on_conflict
+from identity.application.ports import BeginUnitOfWork, Clock, PasswordHasher, Randomness, ReadUnitOfWork
+from identity.application.sessions import SignTokens
+from identity.domain.errors import Conflict, InvalidInput, LoginRefused
+from identity.domain.events import LoggedIn
+from identity.domain.names import EmailAddress, Username
+from identity.domain.password_policy import is_oversized
+from identity.domain.secrets import Secret
+from identity.domain.session import UNKNOWN_CLIENT, Client, Session
+from identity.domain.text import BLANK, Malformed
+from identity.domain.tokens import TokenPair
+from identity.domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogIn:
+    """Begins a session for the account with this username, or this e-mail address, and this password.
+
+    A text with an `@` is looked up as an address only, so that no username can stand in for an address.
+    Unknown, wrong and disabled make the same port calls and take the same time.
+
+    Raises:
+        LoginRefused: there is no such account, the password is another one, or the account is disabled.
+        InvalidInput: a field is blank.
+    """
+
+    read: ReadUnitOfWork
+    begin: BeginUnitOfWork
+    hasher: PasswordHasher
+    sign_tokens: SignTokens
+    clock: Clock
+    randomness: Randomness
+    session_lifetime: timedelta
+    sessions_per_account: int
+
+    @retried_on_conflict
+    async def __call__(
+        self, *, username: str, password: Secret, client: Client = UNKNOWN_CLIENT
+    ) -> TokenPair:
+        blank = [name for name, text in (("username", username.strip()), ("password", password)) if not text]
+        if blank:
+            raise InvalidInput({name: [BLANK] for name in blank})
+        if is_oversized(password):
+            raise LoginRefused
+        user = await self._find(username)
+        matches = await self.hasher.verify(password, user.password_hash if user else None)
+        if user is None or not matches or user.is_disabled:
+            raise LoginRefused
+        outdated = self.hasher.needs_rehash(user.password_hash)
+        rehashed = await self.hasher.hash(password) if outdated else None
+        now = self.clock.now()
+        session = self._new_session(user, client=client, at=now)
+        async with self.begin() as uow:
+            if not await uow.users.record_login(
+                user.id, verified=user.password_hash, rehashed=rehashed, at=now
+            ):
+                raise Conflict("the account changed while its password was verified")
+            await uow.sessions.add(session)
+            await uow.sessions.revoke_surplus(user.id, keep=self.sessions_per_account, at=now)
+            await uow.audit_log.append(
+                LoggedIn(at=now, user_id=user.id, session_id=session.id, client=client)
+            )
+        return await self.sign_tokens(session, refresh_jti=session.current, at=now)
+
+    async def _find(self, username: str) -> User | None:
+        try:
+            if "@" in username:
+                address = EmailAddress.parse(username)
+                async with self.read() as uow:
+                    return await uow.users.with_email(address)
+            name = Username.parse(username)
+            async with self.read() as uow:
+                return await uow.users.with_username(name)
+        except Malformed:
+            return None  # nobody has such a name; it costs a hash all the same
+
+    def _new_session(self, user: User, *, client: Client, at: datetime) -> Session:
+        return Session(
+            id=self.randomness.identifier(),
+            user_id=user.id,
+            current=self.randomness.identifier(),
+            created_at=at,
+            last_used_at=at,
+            expires_at=at + self.session_lifetime,
+            client=client,
+        )

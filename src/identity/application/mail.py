@@ -1,0 +1,103 @@
+"""Which mails exist. What they say is in the templates of a renderer; how they travel, in a mailer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Self
+
+from identity.domain.names import EmailAddress, Username
+from identity.domain.secrets import Secret
+from identity.domain.session import UNKNOWN_CLIENT, Client
+
+
+class MailKind(StrEnum):
+    PASSWORD_RESET = "password_reset"
+    PASSWORD_CHANGED = "password_changed"
+    SESSION_REUSED = "session_reused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailIntent:
+    """A mail to be written and sent later, as it waits in the outbox: of which kind, to whom, nothing secret.
+
+    It names its reader by `user_id`, or by the `email_key` that somebody typed and that may be nobody's.
+    """
+
+    id: str
+    kind: MailKind
+    created_at: datetime
+    user_id: int | None = None
+    email_key: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def about(
+        cls, user_id: int, kind: MailKind, *, id: str, at: datetime, client: Client = UNKNOWN_CLIENT
+    ) -> Self:
+        """A notice to the owner of an account about what was just done to it, and from where."""
+        values = {"address": client.address, "user_agent": client.user_agent}
+        return cls(id=id, kind=kind, created_at=at, user_id=user_id, values=values)
+
+    @property
+    def coalescing_key(self) -> str:
+        """Intents that share it, and that no worker has claimed yet, become one mail."""
+        reader = f"user:{self.user_id}" if self.user_id is not None else f"email:{self.email_key}"
+        return f"{self.kind}:{reader}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedIntent:
+    """An intent in the hands of one worker until its lease lapses."""
+
+    intent: MailIntent
+    lease_id: str
+    attempts: int
+    """How often it was claimed, this time included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """What a mail tells, before it has words. The name of the class chooses the template."""
+
+    to: EmailAddress
+    username: Username
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordResetMail(Mail):
+    link: Secret
+    expires_in: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordChangedMail(Mail):
+    at: datetime
+    client: Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionReusedMail(Mail):
+    at: datetime
+    client: Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestMail(Mail):
+    """Shows an operator that mail arrives."""
+
+    __test__ = False  # not a test case, whatever its name suggests to pytest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A finished mail. A mailer that is given the same `id` twice sends the same Message-ID twice."""
+
+    id: str
+    to: EmailAddress
+    date: datetime
+    subject: str
+    text: str = field(repr=False)
+    html: str = field(repr=False)

@@ -1,0 +1,159 @@
+"""Turning the intents of the outbox into mail that has left the house."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from identity.application.mail import (
+    ClaimedIntent,
+    Mail,
+    MailIntent,
+    MailKind,
+    PasswordChangedMail,
+    PasswordResetMail,
+    SessionReusedMail,
+)
+from identity.application.ports import (
+    BeginUnitOfWork,
+    Clock,
+    Mailer,
+    MailRenderer,
+    Randomness,
+    ReadUnitOfWork,
+    UnitOfWork,
+)
+from identity.domain.errors import MailDeferred, MailRefused
+from identity.domain.names import EmailAddress
+from identity.domain.one_time_token import OneTimeToken, Purpose
+from identity.domain.secrets import Secret
+from identity.domain.session import Client
+from identity.domain.user import User, user_reference
+
+LEASE = timedelta(seconds=60)
+SENDING_LIMIT = timedelta(seconds=45)
+"""A send is given up before its lease lapses, so that no two workers send one intent at once."""
+MOST_ATTEMPTS = 12
+FIRST_DELAY = timedelta(seconds=30)
+LONGEST_DELAY = timedelta(hours=1)
+RESETS_A_DAY = 5
+RESETS_COUNTED_FOR = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverMail:
+    """Takes the intent that has been due the longest and sends its mail. Says whether there was one.
+
+    The token is minted here, not when the mail was asked for, so that none is at rest in the outbox. A mail
+    that cannot be sent now is tried again later and later; one that never can be becomes a dead letter.
+    """
+
+    read: ReadUnitOfWork
+    begin: BeginUnitOfWork
+    renderer: MailRenderer
+    mailer: Mailer
+    clock: Clock
+    randomness: Randomness
+    reset_url: str
+    """With the placeholders `{uidb64}` and `{token}`."""
+    reset_lifetime: timedelta
+
+    async def __call__(self) -> bool:
+        now = self.clock.now()
+        async with self.read() as uow:
+            if not await uow.outbox.has_due(at=now):
+                return False
+        async with self.begin() as uow:
+            claimed = await uow.outbox.claim(lease_id=self.randomness.identifier(), at=now, lease=LEASE)
+        if claimed is None:
+            return False
+        try:
+            await self._deliver(claimed)
+        except asyncio.CancelledError:
+            async with self.begin() as uow:
+                await uow.outbox.release(claimed)
+            raise
+        return True
+
+    async def _deliver(self, claimed: ClaimedIntent) -> None:
+        try:
+            async with asyncio.timeout(SENDING_LIMIT.total_seconds()):
+                mail = await self._compose(claimed.intent)
+                if mail is not None:
+                    message = self.renderer.render(mail, id=claimed.intent.id, date=claimed.intent.created_at)
+                    await self.mailer.send(message)
+        except MailRefused as refusal:
+            await self._bury(claimed, error=str(refusal))
+        except MailDeferred as deferral:
+            await self._try_again(claimed, error=str(deferral))
+        except TimeoutError:
+            await self._try_again(claimed, error="timed out")
+        except Exception as error:  # noqa: BLE001 - one bad mail must not hold up the others
+            await self._try_again(claimed, error=type(error).__name__)
+        else:
+            async with self.begin() as uow:
+                await uow.outbox.settle(claimed)
+
+    async def _compose(self, intent: MailIntent) -> Mail | None:
+        """The mail to send now, or `None` where there is nobody to send it to or no sense in it any more."""
+        now = self.clock.now()
+        if intent.kind is MailKind.PASSWORD_RESET and now >= intent.created_at + self.reset_lifetime:
+            return None
+        async with self.begin() as uow:
+            user = await _reader(uow, intent)
+            if user is None or user.is_disabled:
+                return None
+            if intent.kind is MailKind.PASSWORD_RESET:
+                token = await self._mint(uow, intent, user, at=now)
+                return self._reset_mail(user, token) if token else None
+        client = Client(
+            address=intent.values.get("address", ""), user_agent=intent.values.get("user_agent", "")
+        )
+        notice = PasswordChangedMail if intent.kind is MailKind.PASSWORD_CHANGED else SessionReusedMail
+        return notice(to=user.email, username=user.username, at=intent.created_at, client=client)
+
+    async def _mint(self, uow: UnitOfWork, intent: MailIntent, user: User, *, at: datetime) -> Secret | None:
+        earlier = await uow.one_time_tokens.count_intents(
+            user.id, purpose=Purpose.RESET_PASSWORD, since=at - RESETS_COUNTED_FOR, besides=intent.id
+        )
+        if earlier >= RESETS_A_DAY:
+            return None
+        token = self.randomness.token()
+        await uow.one_time_tokens.add(
+            OneTimeToken(
+                digest=token.digest(),
+                purpose=Purpose.RESET_PASSWORD,
+                user_id=user.id,
+                email_key=user.email.key,
+                intent_id=intent.id,
+                created_at=at,
+                expires_at=at + self.reset_lifetime,
+            )
+        )
+        return token
+
+    def _reset_mail(self, user: User, token: Secret) -> PasswordResetMail:
+        link = self.reset_url.format(uidb64=user_reference(user.id), token=token.reveal())
+        return PasswordResetMail(
+            to=user.email, username=user.username, link=Secret(link), expires_in=self.reset_lifetime
+        )
+
+    async def _try_again(self, claimed: ClaimedIntent, *, error: str) -> None:
+        if claimed.attempts >= MOST_ATTEMPTS:
+            await self._bury(claimed, error=error)
+            return
+        delay = min(FIRST_DELAY * 2 ** (claimed.attempts - 1), LONGEST_DELAY)
+        jittered = delay * (0.5 + self.randomness.fraction() / 2)
+        async with self.begin() as uow:
+            await uow.outbox.postpone(claimed, until=self.clock.now() + jittered, error=error)
+
+    async def _bury(self, claimed: ClaimedIntent, *, error: str) -> None:
+        async with self.begin() as uow:
+            await uow.outbox.bury(claimed, at=self.clock.now(), error=error)
+
+
+async def _reader(uow: UnitOfWork, intent: MailIntent) -> User | None:
+    if intent.user_id is not None:
+        return await uow.users.get(intent.user_id)
+    return await uow.users.with_email(EmailAddress(intent.email_key or ""))

@@ -1,0 +1,186 @@
+"""Changing a password one knows, and replacing one that is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from identity.application.conflicts import retried_on_conflict
+from identity.application.mail import MailIntent, MailKind
+from identity.application.ports import (
+    BeginUnitOfWork,
+    Clock,
+    CommonPasswords,
+    PasswordHasher,
+    Randomness,
+    ReadUnitOfWork,
+)
+from identity.application.sessions import Principal
+from identity.domain.errors import AccessTokenRefused, InvalidInput, OneTimeTokenRefused, WrongPassword
+from identity.domain.events import PasswordChanged, PasswordReset
+from identity.domain.names import EmailAddress, Username
+from identity.domain.one_time_token import Purpose
+from identity.domain.password_policy import PasswordPolicy, is_oversized
+from identity.domain.secrets import Secret
+from identity.domain.session import UNKNOWN_CLIENT, Client
+from identity.domain.text import BLANK, Malformed
+from identity.domain.user import User, parse_user_reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgePassword:
+    """Holds a new password to the policy, beside the names of its owner; what is wrong with it, if anything."""
+
+    common_passwords: CommonPasswords
+    policy: PasswordPolicy
+
+    def __call__(
+        self, password: Secret, *, username: Username | None, email: EmailAddress | None
+    ) -> tuple[str, ...]:
+        is_common = password.reveal() in self.common_passwords
+        return self.policy.problems(password, is_common=is_common, username=username, email=email)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePassword:
+    """Sets a new password for its owner, who knows the old one. Their other sessions end; they get a mail.
+
+    Raises:
+        WrongPassword: the old password is another one.
+        InvalidInput: the new password is not acceptable.
+        AccessTokenRefused: the account was disabled or deleted meanwhile.
+    """
+
+    read: ReadUnitOfWork
+    begin: BeginUnitOfWork
+    hasher: PasswordHasher
+    judge_password: JudgePassword
+    clock: Clock
+    randomness: Randomness
+
+    @retried_on_conflict
+    async def __call__(
+        self,
+        *,
+        principal: Principal,
+        old_password: Secret,
+        new_password: Secret,
+        client: Client = UNKNOWN_CLIENT,
+    ) -> None:
+        async with self.read() as uow:
+            user = await uow.users.get(principal.user.id)
+        if user is None or user.is_disabled:
+            raise AccessTokenRefused
+        if not old_password:
+            raise InvalidInput({"old_password": [BLANK]})
+        problems = self.judge_password(new_password, username=user.username, email=user.email)
+        if problems:
+            raise InvalidInput({"new_password": problems})
+        if is_oversized(old_password) or not await self.hasher.verify(old_password, user.password_hash):
+            raise WrongPassword
+        password_hash = await self.hasher.hash(new_password)
+        now = self.clock.now()
+        async with self.begin() as uow:
+            await uow.users.save(user.with_password(password_hash, at=now))
+            await uow.sessions.revoke_all(user.id, at=now, besides=principal.session.id)
+            await uow.one_time_tokens.void(user.id, at=now)
+            await uow.audit_log.append(
+                PasswordChanged(at=now, user_id=user.id, session_id=principal.session.id, client=client)
+            )
+            await uow.outbox.put(
+                MailIntent.about(
+                    user.id,
+                    MailKind.PASSWORD_CHANGED,
+                    id=self.randomness.identifier(),
+                    at=now,
+                    client=client,
+                )
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestReset:
+    """Asks for a mail with a reset link. Blind: the same one insert, whether or not the address is anybody's.
+
+    Raises:
+        InvalidInput: the text is not an e-mail address.
+    """
+
+    begin: BeginUnitOfWork
+    clock: Clock
+    randomness: Randomness
+
+    @retried_on_conflict
+    async def __call__(self, *, email: str) -> None:
+        try:
+            address = EmailAddress.parse(email)
+        except Malformed as malformed:
+            raise InvalidInput({"email": malformed.problems}) from None
+        intent = MailIntent(
+            id=self.randomness.identifier(),
+            kind=MailKind.PASSWORD_RESET,
+            created_at=self.clock.now(),
+            email_key=address.key,
+        )
+        async with self.begin() as uow:
+            await uow.outbox.put(intent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetPassword:
+    """Sets a new password with the token of a mailed link. All sessions end, and the owner gets a mail.
+
+    A bad token is refused before anything is hashed or judged. An unacceptable password does not spend it.
+
+    Raises:
+        OneTimeTokenRefused: the token is wrong, spent, void, expired, or another account's.
+        InvalidInput: the password is not acceptable.
+    """
+
+    read: ReadUnitOfWork
+    begin: BeginUnitOfWork
+    hasher: PasswordHasher
+    judge_password: JudgePassword
+    clock: Clock
+    randomness: Randomness
+
+    @retried_on_conflict
+    async def __call__(
+        self, *, uidb64: str, token: Secret, password: Secret, client: Client = UNKNOWN_CLIENT
+    ) -> None:
+        user = await self._owner(uidb64, token)
+        problems = self.judge_password(password, username=user.username, email=user.email)
+        if problems:
+            raise InvalidInput({"password": problems})
+        password_hash = await self.hasher.hash(password)
+        now = self.clock.now()
+        async with self.begin() as uow:
+            if not await uow.one_time_tokens.spend(
+                token.digest(), purpose=Purpose.RESET_PASSWORD, user_id=user.id, at=now
+            ):
+                raise OneTimeTokenRefused
+            await uow.users.save(user.with_password(password_hash, at=now))
+            await uow.sessions.revoke_all(user.id, at=now)
+            await uow.one_time_tokens.void(user.id, at=now)
+            await uow.audit_log.append(PasswordReset(at=now, user_id=user.id, client=client))
+            await uow.outbox.put(
+                MailIntent.about(
+                    user.id,
+                    MailKind.PASSWORD_CHANGED,
+                    id=self.randomness.identifier(),
+                    at=now,
+                    client=client,
+                )
+            )
+
+    async def _owner(self, uidb64: str, token: Secret) -> User:
+        user_id = parse_user_reference(uidb64)
+        if user_id is None:
+            raise OneTimeTokenRefused
+        async with self.read() as uow:
+            found = await uow.one_time_tokens.find(
+                token.digest(), purpose=Purpose.RESET_PASSWORD, user_id=user_id, at=self.clock.now()
+            )
+            user = await uow.users.get(user_id) if found else None
+        if found is None or user is None or user.is_disabled or user.email.key != found.email_key:
+            raise OneTimeTokenRefused
+        return user

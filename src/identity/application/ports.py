@@ -1,0 +1,257 @@
+"""Every port of the service, on one page.
+
+Adapters do not inherit from these. Each docstring is an obligation: what is returned for what is not there,
+what happens at once or not at all. All times are aware and in UTC, all text is exact (binary) comparison.
+Storage that cannot do its work now raises `Unavailable`; one that lost a race raises `Conflict`.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from identity.application.mail import ClaimedIntent, Mail, MailIntent, Message
+from identity.domain.events import Event
+from identity.domain.names import EmailAddress, Username
+from identity.domain.one_time_token import OneTimeToken, Purpose
+from identity.domain.secrets import Digest, PasswordHash, Secret
+from identity.domain.session import Session
+from identity.domain.signing_key import SigningKey
+from identity.domain.tokens import Claims, TokenKind
+from identity.domain.user import NewUser, User
+
+# --- storage ---------------------------------------------------------------------------------------------
+
+
+class Users(Protocol):
+    async def add(self, user: NewUser) -> User:
+        """Stores a new account and gives it an id that no account has ever had.
+
+        Raises:
+            UsernameTaken, EmailTaken: another account has the key. The unit of work is over then.
+        """
+
+    async def get(self, user_id: int) -> User | None: ...
+
+    async def with_username(self, username: Username) -> User | None:
+        """The account whose username has the same key."""
+
+    async def with_email(self, email: EmailAddress) -> User | None:
+        """The account whose address has the same key."""
+
+    async def save(self, user: User) -> User:
+        """Stores the account and returns it with its next version.
+
+        Raises:
+            Conflict: the stored version is not `user.version` any more, or the account is gone.
+            UsernameTaken, EmailTaken: another account has the key.
+        """
+
+    async def record_login(
+        self, user_id: int, *, verified: PasswordHash, rehashed: PasswordHash | None, at: datetime
+    ) -> bool:
+        """Notes a login, if the stored password hash is still `verified` and the account is not disabled.
+
+        One conditional statement; it makes logins of one account wait for each other until the unit of work
+        ends. `rehashed` replaces the hash. Leaves the version alone. False: nothing was changed.
+        """
+
+
+class Sessions(Protocol):
+    async def add(self, session: Session) -> None: ...
+
+    async def get_with_user(self, session_id: str) -> tuple[Session, User] | None:
+        """The session, dead or alive, and its account, in one round trip."""
+
+    async def rotate(self, before: Session, after: Session) -> bool:
+        """Stores `after`, if the session still has the three token ids of `before` and is not revoked.
+
+        One compare-and-swap. False: another request was first, nothing was changed.
+        """
+
+    async def revoke(self, session_id: str, *, at: datetime) -> bool:
+        """Ends one session. False: it was over already, or is not there; nothing was changed."""
+
+    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
+        """Ends all sessions of the account, `besides` one."""
+
+    async def revoke_surplus(self, user_id: int, *, keep: int, at: datetime) -> None:
+        """Ends the oldest sessions that are neither revoked nor expired, so that at most `keep` are left."""
+
+    async def purge(self, *, expired_before: datetime) -> int:
+        """Deletes the sessions whose absolute end is earlier; how many."""
+
+
+class OneTimeTokens(Protocol):
+    async def add(self, token: OneTimeToken) -> None: ...
+
+    async def find(
+        self, digest: Digest, *, purpose: Purpose, user_id: int, at: datetime
+    ) -> OneTimeToken | None:
+        """The token, if it is of this purpose and account, not spent, not void and not expired."""
+
+    async def spend(self, digest: Digest, *, purpose: Purpose, user_id: int, at: datetime) -> bool:
+        """Uses the token up, by one conditional statement: of any number of callers one gets True."""
+
+    async def void(self, user_id: int, *, at: datetime) -> None:
+        """Spoils every unspent token of the account."""
+
+    async def count_intents(self, user_id: int, *, purpose: Purpose, since: datetime, besides: str) -> int:
+        """For how many mail intents, `besides` one, tokens were minted later than `since`, spent or not."""
+
+    async def purge(self, *, expired_before: datetime) -> int:
+        """Deletes the tokens that expired earlier; how many."""
+
+
+class Outbox(Protocol):
+    async def put(self, intent: MailIntent) -> None:
+        """Adds the intent, due at once, unless an unclaimed one has its coalescing key. One statement."""
+
+    async def has_due(self, *, at: datetime) -> bool:
+        """Whether `claim` would find something."""
+
+    async def claim(self, *, lease_id: str, at: datetime, lease: timedelta) -> ClaimedIntent | None:
+        """Hands the longest due intent to this caller alone until `at + lease`, and counts the attempt.
+
+        An intent is due when its time has come, it is not dead, and it is not under a lease that still runs.
+        Claiming clears the coalescing key. `None`: nothing is due.
+        """
+
+    async def settle(self, claimed: ClaimedIntent) -> bool:
+        """Deletes the intent. Like the next three, only while the lease is the caller's; else False."""
+
+    async def postpone(self, claimed: ClaimedIntent, *, until: datetime, error: str) -> bool:
+        """Gives the lease back; the intent is due again at `until`."""
+
+    async def bury(self, claimed: ClaimedIntent, *, at: datetime, error: str) -> bool:
+        """Makes it a dead letter: kept for people to look at, never due again."""
+
+    async def release(self, claimed: ClaimedIntent) -> bool:
+        """Gives the lease back as if it had not been claimed: due at once, the attempt not counted."""
+
+    async def oldest(self) -> datetime | None:
+        """When the oldest intent that is not a dead letter was put here."""
+
+    async def purge(self, *, dead_before: datetime) -> int:
+        """Deletes the letters that died earlier; how many."""
+
+
+class AuditLog(Protocol):
+    async def append(self, event: Event) -> None: ...
+
+
+class SigningKeys(Protocol):
+    async def all(self) -> tuple[SigningKey, ...]:
+        """Every key, oldest first."""
+
+    async def add_first(self, key: SigningKey) -> bool:
+        """Stores the key if there is none yet. Of any number of callers at once one gets True."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitOfWork:
+    """The repositories of one transaction."""
+
+    users: Users
+    sessions: Sessions
+    one_time_tokens: OneTimeTokens
+    outbox: Outbox
+    audit_log: AuditLog
+    signing_keys: SigningKeys
+
+
+class BeginUnitOfWork(Protocol):
+    def __call__(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """One transaction: commits on exit, rolls back on any exception, durable once the exit returns.
+
+        Never nested: a second one inside the first raises `RuntimeError`.
+        """
+
+
+class ReadUnitOfWork(Protocol):
+    def __call__(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Single reads without a transaction, each seeing what was committed before it. Writing fails."""
+
+
+class Schema(Protocol):
+    """The shape of the storage, and bringing it up to date."""
+
+    async def is_current(self) -> bool: ...
+
+    async def upgrade(self) -> None:
+        """Brings it up to date; does nothing when it is. Safe when several processes start at once."""
+
+
+# --- secrets ---------------------------------------------------------------------------------------------
+
+
+class PasswordHasher(Protocol):
+    """Never blocks the event loop.
+
+    Raises:
+        Unavailable: there are more passwords to hash than there is room for.
+    """
+
+    async def hash(self, password: Secret) -> PasswordHash: ...
+
+    async def verify(self, password: Secret, password_hash: PasswordHash | None) -> bool:
+        """Whether the hash is the password's. `None` costs the same as a hash of today, and is False."""
+
+    def needs_rehash(self, password_hash: PasswordHash) -> bool:
+        """Whether it was made with other parameters than those of today."""
+
+
+class Tokens(Protocol):
+    async def sign(self, claims: Claims) -> str: ...
+
+    async def read(self, token: str, *, expected: TokenKind | None) -> Claims:
+        """The claims of a genuine, unexpired token of the expected kind, or of either kind for `None`.
+
+        Raises:
+            TokenRefused: with the reason INVALID, EXPIRED or WRONG_TYPE.
+        """
+
+
+class CommonPasswords(Protocol):
+    def __contains__(self, password: str) -> bool:
+        """Whether many people use this password, in any case."""
+
+
+class Randomness(Protocol):
+    """From the operating system's secure source."""
+
+    def identifier(self) -> str:
+        """128 bits as 32 lower-case hexadecimal digits."""
+
+    def token(self) -> Secret:
+        """256 bits as 43 characters of base64url."""
+
+    def fraction(self) -> float:
+        """At least 0 and less than 1."""
+
+
+# --- mail ------------------------------------------------------------------------------------------------
+
+
+class MailRenderer(Protocol):
+    def render(self, mail: Mail, *, id: str, date: datetime) -> Message: ...
+
+
+class Mailer(Protocol):
+    async def send(self, message: Message) -> None:
+        """Hands the message to the next server, or raises.
+
+        Raises:
+            MailDeferred: it may work later.
+            MailRefused: it will never work.
+        """
+
+
+# --- the world -------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The time in UTC, aware, in whole microseconds."""

@@ -1,0 +1,186 @@
+"""Carrying a session on, ending it, and telling from a token whose request this is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from identity.application.conflicts import retried_on_conflict
+from identity.application.mail import MailIntent, MailKind
+from identity.application.ports import BeginUnitOfWork, Clock, Randomness, ReadUnitOfWork, Tokens, UnitOfWork
+from identity.domain.errors import AccessTokenRefused, Conflict, TokenFault, TokenRefused
+from identity.domain.events import LoggedOut, RefreshTokenReused
+from identity.domain.session import UNKNOWN_CLIENT, Client, Session
+from identity.domain.tokens import Claims, TokenKind, TokenPair
+from identity.domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Whose request this is: the account, and the session that vouches for it."""
+
+    user: User
+    session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignTokens:
+    """Signs the pair of tokens that a login or a refresh answers with."""
+
+    tokens: Tokens
+    randomness: Randomness
+    access_lifetime: timedelta
+
+    async def __call__(self, session: Session, *, refresh_jti: str, at: datetime) -> TokenPair:
+        access = Claims(
+            kind=TokenKind.ACCESS,
+            user_id=session.user_id,
+            session_id=session.id,
+            jti=self.randomness.identifier(),
+            issued_at=at,
+            expires_at=min(at + self.access_lifetime, session.expires_at),
+        )
+        refresh = Claims(
+            kind=TokenKind.REFRESH,
+            user_id=session.user_id,
+            session_id=session.id,
+            jti=refresh_jti,
+            issued_at=at,
+            expires_at=session.expires_at,
+        )
+        return TokenPair(access=await self.tokens.sign(access), refresh=await self.tokens.sign(refresh))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshSession:
+    """Answers a refresh token with a fresh access token and the refresh token to use next.
+
+    A superseded refresh token ends its session: two parties hold copies (see `domain/session.py`).
+
+    Raises:
+        TokenRefused: the token is not genuine, its session is over, or it was superseded.
+    """
+
+    begin: BeginUnitOfWork
+    tokens: Tokens
+    sign_tokens: SignTokens
+    clock: Clock
+    randomness: Randomness
+    idle: timedelta
+    reuse_window: timedelta
+
+    @retried_on_conflict
+    async def __call__(self, *, refresh: str, client: Client = UNKNOWN_CLIENT) -> TokenPair:
+        claims = await self.tokens.read(refresh, expected=TokenKind.REFRESH)
+        now = self.clock.now()
+        async with self.begin() as uow:
+            before, _ = await _live(uow, claims, at=now, idle=self.idle)
+            after = before.refreshed(
+                claims.jti, child=self.randomness.identifier(), at=now, window=self.reuse_window
+            )
+            if after is None:
+                await self._end_reused(uow, before, at=now, client=client)
+            elif not await uow.sessions.rotate(before, after):
+                raise Conflict("another refresh of this session was first")
+        if after is None or after.pending is None:
+            raise TokenRefused(TokenFault.BLACKLISTED)
+        return await self.sign_tokens(after, refresh_jti=after.pending, at=now)
+
+    async def _end_reused(self, uow: UnitOfWork, session: Session, *, at: datetime, client: Client) -> None:
+        await uow.sessions.revoke(session.id, at=at)
+        await uow.audit_log.append(
+            RefreshTokenReused(at=at, user_id=session.user_id, session_id=session.id, client=client)
+        )
+        await uow.outbox.put(
+            MailIntent.about(
+                session.user_id,
+                MailKind.SESSION_REUSED,
+                id=self.randomness.identifier(),
+                at=at,
+                client=client,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOut:
+    """Ends the session that a genuine refresh token belongs to, whichever of its generations that is.
+
+    Raises:
+        TokenRefused: the token is not genuine, or its session is over already.
+    """
+
+    begin: BeginUnitOfWork
+    tokens: Tokens
+    clock: Clock
+
+    @retried_on_conflict
+    async def __call__(self, *, refresh: str, client: Client = UNKNOWN_CLIENT) -> None:
+        claims = await self.tokens.read(refresh, expected=TokenKind.REFRESH)
+        now = self.clock.now()
+        async with self.begin() as uow:
+            if not await uow.sessions.revoke(claims.session_id, at=now):
+                raise TokenRefused(TokenFault.BLACKLISTED)
+            await uow.audit_log.append(
+                LoggedOut(at=now, user_id=claims.user_id, session_id=claims.session_id, client=client)
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyToken:
+    """Says whether an access or refresh token is good, its session included. Changes nothing.
+
+    Raises:
+        TokenRefused: it is not.
+    """
+
+    read: ReadUnitOfWork
+    tokens: Tokens
+    clock: Clock
+    idle: timedelta
+    reuse_window: timedelta
+
+    async def __call__(self, *, token: str) -> None:
+        claims = await self.tokens.read(token, expected=None)
+        now = self.clock.now()
+        async with self.read() as uow:
+            session, _ = await _live(uow, claims, at=now, idle=self.idle)
+        if claims.kind is TokenKind.REFRESH and not session.recognises(
+            claims.jti, at=now, window=self.reuse_window
+        ):
+            raise TokenRefused(TokenFault.BLACKLISTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticate:
+    """Tells from an access token whose request this is. Asks the session, so that its end holds at once.
+
+    Raises:
+        AccessTokenRefused: the token is not good, or its session is over.
+    """
+
+    read: ReadUnitOfWork
+    tokens: Tokens
+    clock: Clock
+    idle: timedelta
+
+    async def __call__(self, *, access: str) -> Principal:
+        try:
+            claims = await self.tokens.read(access, expected=TokenKind.ACCESS)
+            async with self.read() as uow:
+                session, user = await _live(uow, claims, at=self.clock.now(), idle=self.idle)
+        except TokenRefused as refusal:
+            over = refusal.reason is TokenFault.BLACKLISTED
+            raise AccessTokenRefused(TokenFault.INVALID if over else refusal.reason) from None
+        return Principal(user=user, session=session)
+
+
+async def _live(uow: UnitOfWork, claims: Claims, *, at: datetime, idle: timedelta) -> tuple[Session, User]:
+    """The session a token names, and its account, if neither is over."""
+    found = await uow.sessions.get_with_user(claims.session_id)
+    if found is None:
+        raise TokenRefused(TokenFault.BLACKLISTED)
+    session, user = found
+    if user.id != claims.user_id or user.is_disabled or not session.is_live(at=at, idle=idle):
+        raise TokenRefused(TokenFault.BLACKLISTED)
+    return session, user

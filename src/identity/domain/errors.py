@@ -1,0 +1,113 @@
+"""Every refusal of this service, one flat family, each with a stable `code`.
+
+    IdentityError
+    ├── InvalidInput             invalid_input             fields, and what is wrong with each
+    │   ├── UsernameTaken                                  decided by the storage's unique key
+    │   └── EmailTaken                                     decided by the storage's unique key
+    ├── LoginRefused             no_active_account         unknown, wrong or disabled: one answer
+    ├── WrongPassword            incorrect_old_password
+    ├── OneTimeTokenRefused      invalid_one_time_token    bad, used, expired or foreign: one answer
+    ├── TokenRefused             token_not_valid           an access or refresh token, with a `reason`
+    │   └── AccessTokenRefused                             the same where it was to authenticate a request
+    ├── Unavailable              unavailable               try again after `retry_after`
+    │   └── Conflict                                       lost a race; the use case may be run again
+    ├── MailDeferred             mail_deferred             the mail server says: later
+    └── MailRefused              mail_refused              the mail server says: never
+
+How a refusal looks on the wire is decided in one place, `entrypoints/http/errors.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+
+class IdentityError(Exception):
+    """A refusal the caller can act on."""
+
+    code: ClassVar[str]
+
+
+class InvalidInput(IdentityError):
+    """Some fields are not acceptable. `fields` maps each to its messages, worded for the person who typed."""
+
+    code = "invalid_input"
+
+    def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(", ".join(fields))
+        self.fields = {name: tuple(messages) for name, messages in fields.items()}
+
+
+class UsernameTaken(InvalidInput):
+    message: ClassVar[str] = "A user with that username already exists."
+
+    def __init__(self) -> None:
+        super().__init__({"username": [self.message]})
+
+
+class EmailTaken(InvalidInput):
+    message: ClassVar[str] = "A user with that email already exists."
+
+    def __init__(self) -> None:
+        super().__init__({"email": [self.message]})
+
+
+class LoginRefused(IdentityError):
+    code = "no_active_account"
+
+
+class WrongPassword(IdentityError):
+    code = "incorrect_old_password"
+
+
+class OneTimeTokenRefused(IdentityError):
+    code = "invalid_one_time_token"
+
+
+class TokenFault(StrEnum):
+    """Why an access or refresh token was refused."""
+
+    INVALID = "invalid"
+    EXPIRED = "expired"
+    WRONG_TYPE = "wrong type"
+    BLACKLISTED = "blacklisted"
+
+
+class TokenRefused(IdentityError):
+    code = "token_not_valid"
+
+    def __init__(self, reason: TokenFault = TokenFault.INVALID) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class AccessTokenRefused(TokenRefused):
+    pass
+
+
+class Unavailable(IdentityError):
+    """Something this service depends on is down or busy. Nothing was changed."""
+
+    code = "unavailable"
+
+    def __init__(self, what: str, *, retry_after: timedelta = timedelta(seconds=5)) -> None:
+        super().__init__(what)
+        self.retry_after = retry_after
+
+
+class Conflict(Unavailable):
+    """Another transaction changed the same row first. Running the use case again from its start is safe."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, retry_after=timedelta(seconds=1))
+
+
+class MailDeferred(IdentityError):
+    code = "mail_deferred"
+
+
+class MailRefused(IdentityError):
+    code = "mail_refused"

@@ -1,0 +1,86 @@
+"""A session: one login on one device, carried on by refresh tokens that replace each other.
+
+A session knows three of its refresh tokens by their `jti`. Presenting
+
+1. `current`: the client gets the `pending` child. A child handed out less than the reuse window ago is handed
+   out again (two tabs at once, a lost answer) and its window starts anew; otherwise a new child replaces it.
+2. `pending`: its first use promotes it. It becomes current, current becomes previous, a new child is pending.
+3. `previous`, within the reuse window of that promotion: the pending child again (the slow tab).
+4. any other genuine token: it was superseded, so two parties hold copies. The session must end.
+
+So a client that rotates has its theft detected: the thief's child and the owner's child differ, and the
+second to be used ends the session. A client that never stores the new refresh token keeps working with the
+one it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Where a request came from, as far as can be told. Hints for people, never a ground for a decision."""
+
+    address: str = ""
+    user_agent: str = ""
+
+
+UNKNOWN_CLIENT = Client()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    id: str
+    user_id: int
+    current: str
+    pending: str | None = None
+    previous: str | None = None
+    handed_out_at: datetime | None = None
+    """When `pending` was last given to a client."""
+    promoted_at: datetime | None = None
+    """When `current` took the place of `previous`."""
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    """The absolute end; also the `exp` of all its refresh tokens."""
+    revoked_at: datetime | None = None
+    client: Client = UNKNOWN_CLIENT
+
+    def is_live(self, *, at: datetime, idle: timedelta) -> bool:
+        """Neither revoked, nor past its absolute end, nor unused for longer than `idle`."""
+        return self.revoked_at is None and at < self.expires_at and at < self.last_used_at + idle
+
+    def recognises(self, jti: str, *, at: datetime, window: timedelta) -> bool:
+        """Whether the refresh token `jti` would be accepted now."""
+        return jti in {self.current, self.pending} or self._is_slow_tab(jti, at=at, window=window)
+
+    def refreshed(self, jti: str, *, child: str, at: datetime, window: timedelta) -> Self | None:
+        """The session after its refresh token `jti` was presented; its `pending` is the answer to give.
+
+        `child` is a fresh id for a new pending token, if one is needed. `None` means reuse.
+        """
+        if jti == self.current:
+            if self.pending is not None and _within(window, self.handed_out_at, at):
+                return self._handing_out(self.pending, at=at)
+            return self._handing_out(child, at=at)
+        if jti == self.pending:
+            promoted = replace(self, current=jti, previous=self.current, promoted_at=at)
+            return promoted._handing_out(child, at=at)
+        if self.pending is not None and self._is_slow_tab(jti, at=at, window=window):
+            return self._handing_out(self.pending, at=at)
+        return None
+
+    def _handing_out(self, pending: str, *, at: datetime) -> Self:
+        return replace(self, pending=pending, handed_out_at=at, last_used_at=max(self.last_used_at, at))
+
+    def _is_slow_tab(self, jti: str, *, at: datetime, window: timedelta) -> bool:
+        return jti == self.previous and _within(window, self.promoted_at, at)
+
+
+def _within(window: timedelta, since: datetime | None, at: datetime) -> bool:
+    # Both ways: a replica whose clock is a little behind must not see a reuse, and a clock that was
+    # set back by hours must not bring a superseded token back.
+    return since is not None and abs(at - since) < window

@@ -1,0 +1,15 @@
+"""A key that signs tokens. Its private half is never at rest unsealed: reading it takes the service's secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    kid: str
+    algorithm: str
+    """As in the `alg` header of the tokens it signs (RFC 7518, 3.1)."""
+    sealed_private_key: bytes = field(repr=False)
+    created_at: datetime
