@@ -28,7 +28,7 @@ from identity.domain.user import User, parse_user_reference
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgePassword:
-    """Holds a new password to the policy, beside the names of its owner; what is wrong with it, if anything."""
+    """Holds a new password to the policy, beside its owner's names: the messages that apply, if any."""
 
     common_passwords: CommonPasswords
     policy: PasswordPolicy

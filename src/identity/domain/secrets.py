@@ -27,7 +27,7 @@ class Secret:
 
     def digest(self) -> Digest:
         """SHA-256 over the UTF-8 bytes; for secrets with the entropy of a random key, never for passwords."""
-        return Digest(hashlib.sha256(self._value.encode()).digest())
+        return Digest(hashlib.sha256(self._value.encode(errors="surrogatepass")).digest())
 
     def __repr__(self) -> str:
         return "Secret('**********')"

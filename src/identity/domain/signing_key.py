@@ -1,4 +1,4 @@
-"""A key that signs tokens. Its private half is never at rest unsealed: reading it takes the service's secret."""
+"""A key that signs tokens. Its private half is sealed at rest; reading it takes the service's secret."""
 
 from __future__ import annotations
 

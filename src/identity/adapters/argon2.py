@@ -1,0 +1,64 @@
+"""Argon2id (RFC 9106), in a lane of its own beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import argon2
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from identity.domain.secrets import PasswordHash, Secret
+
+T = TypeVar("T")
+
+
+class Argon2Hasher:
+    """Hashes in as many threads as there are cores: each hash fills a core, so more would only cost memory.
+
+    Args:
+        time_cost: passes over the memory.
+        memory_cost: in KiB, for every hash that runs.
+        parallelism: lanes within one hash.
+    """
+
+    def __init__(self, *, time_cost: int, memory_cost: int, parallelism: int) -> None:
+        self._argon2 = argon2.PasswordHasher(
+            time_cost=time_cost, memory_cost=memory_cost, parallelism=parallelism
+        )
+        self._lane = ThreadPoolExecutor(_usable_cores(), thread_name_prefix="argon2")
+        # What an unknown account's password is verified against, so that it costs what a known one's does.
+        self._nobodys = PasswordHash(self._argon2.hash(os.urandom(16)))
+
+    async def hash(self, password: Secret) -> PasswordHash:
+        return PasswordHash(await self._in_lane(lambda: self._argon2.hash(_octets(password))))
+
+    async def verify(self, password: Secret, password_hash: PasswordHash | None) -> bool:
+        matches = await self._in_lane(lambda: self._matches(password, password_hash or self._nobodys))
+        return matches and password_hash is not None
+
+    def needs_rehash(self, password_hash: PasswordHash) -> bool:
+        return self._argon2.check_needs_rehash(password_hash)
+
+    def close(self) -> None:
+        self._lane.shutdown()
+
+    def _matches(self, password: Secret, password_hash: PasswordHash) -> bool:
+        try:
+            return self._argon2.verify(password_hash, _octets(password))
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _in_lane(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._lane, work)
+
+
+def _octets(password: Secret) -> bytes:
+    return password.reveal().encode(errors="surrogatepass")
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,38 @@
+"""Sealing what must not be readable at rest, under the service's secret."""
+
+from __future__ import annotations
+
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from identity.domain.secrets import Secret
+
+_NONCE_BYTES = 12  # NIST SP 800-38D, 8.2.1
+
+
+class UnreadableSeal(Exception):
+    """Something was sealed under another secret, for another row, or altered."""
+
+
+class Vault:
+    """AES-256-GCM under keys derived by HKDF (RFC 5869) from the service's secret, one for each purpose."""
+
+    def __init__(self, secret: Secret, *, purpose: str) -> None:
+        derived = HKDF(SHA256(), 32, salt=None, info=f"identity/{purpose}".encode())
+        self._aead = AESGCM(derived.derive(secret.reveal().encode()))
+
+    def seal(self, plaintext: bytes, *, row: str) -> bytes:
+        """`row` is bound to the seal: moved to another row, it does not open."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, plaintext, row.encode())
+
+    def open(self, sealed: bytes, *, row: str) -> bytes:
+        """Raises `UnreadableSeal`."""
+        try:
+            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], row.encode())
+        except (InvalidTag, ValueError):
+            raise UnreadableSeal(row) from None

@@ -1,0 +1,24 @@
+"""The machine's own clock and randomness."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+from identity.domain.secrets import Secret
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class SystemRandomness:
+    def identifier(self) -> str:
+        return secrets.token_hex(16)
+
+    def token(self) -> Secret:
+        return Secret(secrets.token_urlsafe(32))
+
+    def fraction(self) -> float:
+        return secrets.randbelow(2**53) / 2**53
