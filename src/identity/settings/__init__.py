@@ -1,0 +1,334 @@
+"""Everything a deployment can set, what it means, and the only code that reads the environment.
+
+A setting is read from `IDENTITY_<NAME>` in the environment, else from `<name>` in the TOML file, else it has
+its default. Each field of `Settings` states its type, its meaning and its reader (see `values`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from msgspec import Struct, structs
+
+from identity.domain.secrets import Secret
+from identity.settings import values
+from identity.settings.values import as_text, duration, integer
+
+__all__ = ["Row", "Settings", "SettingsError", "describe"]
+
+# Databases whose adapter is not part of this version. Drop a scheme here when its adapter arrives.
+_NOT_YET = frozenset({"postgresql", "mariadb", "mysql"})
+
+_PREFIX = "IDENTITY_"
+_SERVICE_LINK = re.compile(
+    rf"{_PREFIX}(?:\w+_)?(?:SERVICE_(?:HOST|PORT)(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?)"
+)
+_DAY, _HOUR, _MINUTE, _SECOND = (
+    timedelta(days=1),
+    timedelta(hours=1),
+    timedelta(minutes=1),
+    timedelta(seconds=1),
+)
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used: `problems` has one line each, `str()` lists them all. No secret shows."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(_one_line(problem) for problem in problems)
+        super().__init__("\n".join(["The settings are wrong:", *(f"  - {line}" for line in self.problems)]))
+
+
+def _one_line(text: str) -> str:
+    """Names and values come from outside; a line break or an escape sequence there must not forge a line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The settings of one deployment. `load` checks them; the constructor trusts its caller.
+
+    `repr()` hides the secret and the credentials in URLs.
+    """
+
+    database_url: Annotated[
+        str,
+        "Where accounts are kept: sqlite:///PATH, or memory: to forget them at exit.",
+        values.database_url,
+    ] = "sqlite:///identity.db"
+    secret: Annotated[
+        Secret | None,
+        "At least 32 random bytes that protect the signing keys; if unset, SQLite has one made beside it.",
+        values.secret,
+    ] = None
+    secret_file: Annotated[Path | None, "File to read the secret from instead.", Path] = None
+    mail_url: Annotated[
+        str,
+        "How mail leaves: console:, smtp://host:port, smtp+starttls://user:password@host:port, smtps://..., "
+        "directory:PATH, memory: or package.module:Class.",
+        values.mail_url,
+    ] = "console:"
+    mail_from: Annotated[str, "Sender of every mail.", values.mail_address] = "Identity <identity@localhost>"
+    public_url: Annotated[str, "URL at which clients reach this service.", values.http_url] = (
+        "http://127.0.0.1:8000"
+    )
+    issuer: Annotated[str, "The iss claim of every token; IDENTITY_PUBLIC_URL if unset.", values.line] = ""
+    audience: Annotated[str, "The aud claim of every token.", values.line] = "identity"
+    frontend_url: Annotated[str, "URL of the single-page app.", values.http_url] = "http://localhost:3000"
+    reset_url: Annotated[
+        str, "Link mailed to reset a password; {frontend} is IDENTITY_FRONTEND_URL.", values.reset_url
+    ] = "{frontend}/reset-password/{uidb64}/{token}"
+    cors_origins: Annotated[
+        tuple[str, ...], "Origins whose pages may call the API, separated by commas.", values.origins
+    ] = ("http://localhost:3000", "http://localhost:5173")
+    host: Annotated[str, "Address to listen on.", values.listen_address] = "127.0.0.1"
+    port: Annotated[int, "Port to listen on; 0 takes any free one.", integer(0, 65535)] = 8000
+    workers: Annotated[int, "Server processes; only 1 with memory:.", integer(1, 256)] = 1
+    access_lifetime: Annotated[timedelta, "How long an access token lasts.", duration(most=_DAY)] = (
+        5 * _MINUTE
+    )
+    refresh_idle: Annotated[
+        timedelta, "How long a session lives without being refreshed.", duration(most=365 * _DAY)
+    ] = 7 * _DAY
+    refresh_lifetime: Annotated[timedelta, "How long a session lives at most.", duration(most=365 * _DAY)] = (
+        30 * _DAY
+    )
+    reuse_window: Annotated[
+        timedelta,
+        "How long a replaced refresh token is still honoured, for lost answers and several tabs.",
+        duration(most=10 * _MINUTE),
+    ] = 60 * _SECOND
+    reset_lifetime: Annotated[timedelta, "How long a reset link lasts.", duration(most=_DAY)] = 60 * _MINUTE
+    sessions_per_account: Annotated[
+        int, "Live sessions an account may have; one more ends the oldest.", integer(1, 10_000)
+    ] = 50
+    # The floors are those of OWASP's Password Storage Cheat Sheet for Argon2id: 19 MiB, 2 iterations, 1 lane.
+    argon2_time_cost: Annotated[int, "Argon2id iterations.", integer(2, 100)] = 2
+    argon2_memory_cost: Annotated[int, "Argon2id memory for a hash, in KiB.", integer(19456, 4194304)] = 19456
+    argon2_parallelism: Annotated[int, "Argon2id lanes of a hash.", integer(1, 64)] = 1
+    templates: Annotated[
+        Path | None, "Directory of mail templates that replace the built-in ones.", values.directory
+    ] = None
+    auto_migrate: Annotated[
+        bool, "Migrate a server database at start, instead of by `identity migrate`.", values.boolean
+    ] = False
+    deliver_mail: Annotated[
+        bool,
+        "Send mail from the server process; false when `identity deliver-mail` runs as a process of its own.",
+        values.boolean,
+    ] = True
+    shutdown_delay: Annotated[
+        timedelta,
+        "After SIGTERM readiness fails for this long before the listener closes, "
+        "so that a load balancer notices.",
+        duration(most=5 * _MINUTE),
+    ] = _SECOND
+
+    def __post_init__(self) -> None:
+        if not self.issuer:
+            structs.force_setattr(self, "issuer", self.public_url)
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, _shown(self, name)) for name in _names()]
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={text!r}' for name, text in self.__rich_repr__())})"
+
+    @property
+    def secret_path(self) -> Path | None:
+        """Where a generated secret is kept: beside the SQLite file; None for any other database."""
+        path = self.database_url.removeprefix("sqlite:///")
+        return Path(path).with_suffix(".secret") if path != self.database_url else None
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str], config: Path | None = None) -> Settings:
+        """Read and check every setting, from `environ` first and then from the TOML file `config`.
+
+        A secret file is read here: its content is in `secret`. Raises SettingsError with all problems.
+        """
+        problems: list[str] = []
+        links = _service_links(environ)
+        if links:
+            problems.append(
+                f"{', '.join(links)}: probably a container platform's service links (Kubernetes, Docker) "
+                'for a service named "identity"; rename that service or set enableServiceLinks: false'
+            )
+        variables = {
+            name: environ[name] for name in environ if name.startswith(_PREFIX) and name not in links
+        }
+        problems += _unknown(variables, spelled=_variable)
+
+        table: Mapping[str, object] = {}
+        wrong: set[str] = set()
+        try:
+            table = _table(config) if config else {}
+        except ValueError as error:
+            problems.append(f"{config} {error}")
+            wrong.update(_names())  # of which any could have been in it
+        problems += (f"{line} (in {config})" for line in _unknown(table, spelled=str))
+
+        read: dict[str, Any] = {}
+        given: set[str] = set()
+        for field in structs.fields(cls):
+            source = _source(field, variables, table, config)
+            if source is None:
+                continue
+            given.add(field.name)
+            label, value = source
+            try:
+                read[field.name] = _read(field, value)
+            except ValueError as error:
+                problems.append(f"{label} {error}")
+                wrong.add(field.name)
+        if "secret_file" in read and "secret" not in given:
+            try:
+                read["secret"] = values.secret_in(read["secret_file"])
+            except ValueError as error:
+                problems.append(f"IDENTITY_SECRET_FILE {error}")
+
+        settings = cls(**read)
+        problems += (line for names, line in _conflicts(settings, given) if not wrong.intersection(names))
+        if problems:
+            raise SettingsError(problems)
+        return settings
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """A setting as shown to a person: the name of its variable, and texts that hold no secret."""
+
+    name: str
+    value: str
+    default: str
+    meaning: str
+    is_default: bool
+
+
+def describe(settings: Settings) -> list[Row]:
+    """All settings in the order of their declaration, secrets and credentials hidden."""
+    defaults = Settings(issuer=settings.public_url)
+    return [
+        Row(
+            name=_variable(field.name),
+            value=_shown(settings, field.name),
+            default=_shown(defaults, field.name),
+            meaning=field.type.__metadata__[0],
+            is_default=getattr(settings, field.name) == getattr(defaults, field.name),
+        )
+        for field in structs.fields(Settings)
+    ]
+
+
+def _shown(settings: Settings, name: str) -> str:
+    text = as_text(getattr(settings, name))
+    return values.without_credentials(text) if name in {"database_url", "mail_url"} else text
+
+
+def _names() -> list[str]:
+    return [field.name for field in structs.fields(Settings)]
+
+
+def _variable(name: str) -> str:
+    return _PREFIX + name.upper()
+
+
+def _table(config: Path) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"is not valid TOML: {error}") from None
+
+
+def _service_links(environ: Mapping[str, str]) -> list[str]:
+    """Names of variables such as IDENTITY_PORT=tcp://10.0.0.1:8000 and IDENTITY_SERVICE_HOST."""
+    return sorted(
+        name
+        for name, value in environ.items()
+        if _SERVICE_LINK.fullmatch(name)
+        or (re.fullmatch(rf"{_PREFIX}(?:\w+_)?PORT", name) and re.match("(?:tcp|udp|sctp)://", value))
+    )
+
+
+def _unknown(names: Iterable[str], *, spelled: Callable[[str], str]) -> Iterator[str]:
+    """One line for each name that is none of the settings, as `spelled` where the names come from."""
+    known = _names()
+    for name in sorted(set(names).difference(map(spelled, known))):
+        nearest = difflib.get_close_matches(name.removeprefix(_PREFIX).lower(), known, n=1)
+        hint = f"; did you mean {spelled(nearest[0])}?" if nearest else ""
+        if name == _variable("config"):
+            hint = "; name the file with --config"
+        yield f"{name} is not a setting{hint}"
+
+
+def _source(
+    field: structs.FieldInfo, variables: Mapping[str, str], table: Mapping[str, object], config: Path | None
+) -> tuple[str, object] | None:
+    """What to call the setting in an error, and its value, from the environment or else the TOML file."""
+    variable, optional = _variable(field.name), field.default in {None, ""}
+    if variable in variables and not (optional and variables[variable] == ""):  # empty means unset
+        return variable, variables[variable]
+    if field.name in table and not (optional and table[field.name] == ""):
+        return f"{field.name} in {config}", table[field.name]
+    return None
+
+
+def _read(field: structs.FieldInfo, value: object) -> object:
+    """The setting's value from a variable's text or a TOML value. Raises ValueError."""
+    if isinstance(value, bool | int):
+        value = str(value).lower()
+    if (
+        isinstance(value, list)
+        and isinstance(field.default, tuple)
+        and all(isinstance(v, str) for v in value)
+    ):
+        value = ",".join(value)
+    if not isinstance(value, str):
+        raise ValueError("has a TOML value of the wrong type")
+    if field.name != "secret" and any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in value):
+        raise ValueError("must not contain line breaks, control characters or invalid UTF-8")
+    reader: Callable[[str], object] = field.type.__metadata__[1]
+    return reader(value)
+
+
+def _conflicts(settings: Settings, given: Set[str]) -> Iterator[tuple[set[str], str]]:
+    """What is wrong between settings that are right by themselves: the fields concerned, and one line."""
+    scheme = values.scheme(settings.database_url)
+    if scheme in _NOT_YET:
+        yield {"database_url"}, f"IDENTITY_DATABASE_URL: {scheme} is not supported yet in this version"
+    if {"secret", "secret_file"} <= given:
+        yield set(), "IDENTITY_SECRET and IDENTITY_SECRET_FILE are both set; keep one of them"
+    if scheme in values.SERVER_SCHEMES and not given & {"secret", "secret_file"}:
+        yield {"secret"}, "IDENTITY_SECRET or IDENTITY_SECRET_FILE is required with a server database"
+    if scheme == "memory" and settings.workers > 1:
+        yield {"workers"}, "IDENTITY_WORKERS must be 1 with memory:, which processes cannot share"
+    if settings.refresh_idle > settings.refresh_lifetime:
+        yield (
+            {"refresh_idle", "refresh_lifetime"},
+            (
+                f"IDENTITY_REFRESH_IDLE ({as_text(settings.refresh_idle)}) must not exceed "
+                f"IDENTITY_REFRESH_LIFETIME ({as_text(settings.refresh_lifetime)})"
+            ),
+        )
+    if settings.access_lifetime >= settings.refresh_idle:
+        yield (
+            {"access_lifetime", "refresh_idle"},
+            (
+                f"IDENTITY_ACCESS_LIFETIME ({as_text(settings.access_lifetime)}) must be shorter than "
+                f"IDENTITY_REFRESH_IDLE ({as_text(settings.refresh_idle)})"
+            ),
+        )
+    if settings.mail_url == "console:" and "mail_url" not in given and not values.is_loopback(settings.host):
+        yield (
+            {"mail_url"},
+            (
+                "IDENTITY_MAIL_URL must be set when IDENTITY_HOST is not a loopback address: "
+                "the default, console:, prints live links"
+            ),
+        )

@@ -1,0 +1,249 @@
+"""How one setting is read from text, and shown as text.
+
+A reader takes the text and returns the value, or raises ValueError with the rest of a sentence that begins
+with the setting's name. A reader of URLs never repeats its text: a wrong URL may still hold a password.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import string
+from collections.abc import Callable
+from datetime import timedelta
+from email.errors import ObsoleteHeaderDefect
+from email.headerregistry import HeaderRegistry
+from pathlib import Path
+from typing import Any
+
+from identity.domain.secrets import Secret
+
+HIDDEN = "**********"
+SERVER_SCHEMES = frozenset({"postgresql", "mariadb", "mysql"})
+
+_SECRET_FILE_LIMIT = 64 * 1024  # bytes
+_EXAMPLE_SECRETS = (  # how the values in frameworks' templates and tutorials begin
+    "django-insecure",
+    "changeme",
+    "change-me",
+    "change_me",
+    "example",
+    "insecure",
+    "your-secret",
+    "your_secret",
+    "your-256-bit-secret",
+    "a-string-secret-at-least",
+)
+_UNITS = {
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+}
+
+_HOST_NAME = "[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"  # matches an IPv4 address too
+_AUTHORITY = rf"(?:{_HOST_NAME}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?"
+_HTTP_URL = re.compile(rf"https?://{_AUTHORITY}(?:/[^\s?#]*)?(?P<extra>[?#]\S*)?")
+_ORIGIN = re.compile(rf"(?P<scheme>[a-z][a-z0-9+.-]*)://{_AUTHORITY}")
+# Reserved characters in a user or password must be percent-encoded, or the URL could be read in two ways.
+_SMTP_URL = re.compile(
+    rf"(?P<scheme>smtp|smtp\+starttls|smtps)://(?P<login>[^:@/?#\[\]\s]+:[^@/?#\[\]\s]+@)?{_AUTHORITY}"
+)
+_CLASS_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+:[^\W\d]\w*")
+
+
+def line(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+def boolean(text: str) -> bool:
+    if text.lower() not in {"true", "1", "yes", "on", "false", "0", "no", "off"}:
+        raise ValueError(f'must be true or false, not "{text}"')
+    return text.lower() in {"true", "1", "yes", "on"}
+
+
+def integer(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,18}", text) or not least <= int(text) <= most:
+            raise ValueError(f'must be a whole number from {least} to {most}, not "{text}"')
+        return int(text)
+
+    return read
+
+
+def duration(*, most: timedelta) -> Callable[[str], timedelta]:
+    """Reads `300`, `300s`, `5m`, `12h` or `30d`; a number without a unit means seconds."""
+
+    def read(text: str) -> timedelta:
+        match = re.fullmatch("([0-9]{1,9})([smhd]?)", text)
+        if not match:
+            raise ValueError(f'must be a duration such as 300, 300s, 5m, 12h or 30d, not "{text}"')
+        value = int(match[1]) * _UNITS[match[2] or "s"]
+        if not timedelta(0) < value <= most:
+            raise ValueError(f'must be longer than 0 and at most {as_text(most)}, not "{text}"')
+        return value
+
+    return read
+
+
+def directory(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise ValueError(f'must be an existing directory, not "{text}"')
+    return Path(text)
+
+
+def secret(text: str) -> Secret:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError("must be valid UTF-8") from None
+    if size < 32:
+        raise ValueError("must be at least 32 bytes long")
+    repeats = any(text[period:] == text[:-period] for period in range(1, 17))
+    if repeats or text.lower().startswith(_EXAMPLE_SECRETS):
+        raise ValueError("is a known example or repeats itself; generate a random one")
+    return Secret(text)
+
+
+def secret_in(path: Path) -> Secret:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_SECRET_FILE_LIMIT + 1)
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise ValueError("must hold valid UTF-8") from None
+    except OSError as error:
+        # Without the path: it could be the secret itself, put into the wrong variable.
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    if len(content) > _SECRET_FILE_LIMIT:
+        raise ValueError(f"must hold at most {_SECRET_FILE_LIMIT} bytes")
+    return secret(text.removesuffix("\n").removesuffix("\r"))
+
+
+def database_url(text: str) -> str:
+    path = text.removeprefix("sqlite:///")
+    if path != text:
+        # Without a file SQLite would keep everything in memory; *.secret is where the secret goes.
+        if not path or path.endswith(("/", ".", ":memory:", ".secret")) or "?" in path or "#" in path:
+            raise ValueError("must name a database file after sqlite:///, such as sqlite:///identity.db")
+    elif text != "memory:" and not ("://" in text and scheme(text) in SERVER_SCHEMES):
+        raise ValueError("must be memory:, sqlite:///PATH, postgresql://... or mariadb://...")
+    return text
+
+
+def mail_url(text: str) -> str:
+    if text in {"console:", "memory:"} or re.fullmatch("directory:.+", text) or _CLASS_PATH.fullmatch(text):
+        return text
+    match = _SMTP_URL.fullmatch(text)
+    if not match or not _has_usable_port(match):
+        raise ValueError(
+            "must be console:, memory:, directory:PATH, package.module:Class, smtp://host[:port], or "
+            "smtp+starttls:// or smtps:// with [user:password@]host[:port], user and password percent-encoded"
+        )
+    if match["login"] and match["scheme"] == "smtp":
+        raise ValueError("would send the password in clear text; use smtp+starttls:// or smtps://")
+    return text
+
+
+def mail_address(text: str) -> str:
+    try:
+        header: Any = HeaderRegistry()("From", text)
+        (group,) = header.groups
+        (address,) = group.addresses
+        # Obsolete, but common and harmless: J. Smith <j@example.org> without quotes.
+        sound = all(isinstance(defect, ObsoleteHeaderDefect) for defect in header.defects)
+        valid = sound and group.display_name is None and address.username and address.domain
+    except Exception:  # noqa: BLE001 - the standard parser meets some input with an IndexError or TypeError
+        valid = False
+    if not valid:
+        raise ValueError(f'must be one address such as "Name <name@example.org>", not "{text}"')
+    return text
+
+
+def http_url(text: str) -> str:
+    match = _HTTP_URL.fullmatch(text)
+    if not match or match["extra"] or not _has_usable_port(match):
+        raise ValueError(
+            "must be http:// or https:// with host[:port][/path], without user, query or fragment"
+        )
+    return text.rstrip("/")
+
+
+def reset_url(text: str) -> str:
+    try:
+        placeholders = [parsed[1:] for parsed in string.Formatter().parse(text) if parsed[1] is not None]
+    except ValueError:
+        raise ValueError("has a brace without its counterpart") from None
+    names = {name for name, _, _ in placeholders}
+    if names - {"frontend", "uidb64", "token"} or any(spec or conv for _, spec, conv in placeholders):
+        raise ValueError("may have no placeholders but {frontend}, {uidb64} and {token}")
+    if not names >= {"uidb64", "token"}:
+        raise ValueError("must contain {uidb64} and {token}")
+    # The greatest port, so that text joined to {frontend} without a slash does not pass as part of the host.
+    match = _HTTP_URL.fullmatch(text.replace("{frontend}", "http://localhost:65535", 1))
+    if not match or not _has_usable_port(match):
+        raise ValueError("must begin with {frontend}/, http:// or https://")
+    return text
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Empty text is no origin: a front end served from this service's own origin needs none."""
+    found = tuple(part.strip() for part in text.split(",")) if text.strip() else ()
+    for origin in found:
+        match = _ORIGIN.fullmatch(origin)
+        implied = match and (match["scheme"], match["port"]) in {("http", "80"), ("https", "443")}
+        if not match or not _has_usable_port(match) or implied or origin != origin.lower():
+            raise ValueError(
+                f'has "{without_credentials(origin)}", not scheme://host[:port] as browsers send it: '
+                "lower case, no path or trailing slash, no default port, neither * nor null"
+            )
+    return found
+
+
+def listen_address(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        if not re.fullmatch(_HOST_NAME, text):
+            raise ValueError(f'must be an IP address or a host name, without a port, not "{text}"') from None
+    return text
+
+
+def scheme(url: str) -> str:
+    return url.partition(":")[0]
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def as_text(value: object) -> str:
+    """The text that a reader turns into `value`; a secret stays hidden."""
+    if isinstance(value, Secret):
+        return HIDDEN
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, timedelta):
+        for unit, size in _UNITS.items():
+            if value >= size and not value % size:
+                return f"{value // size}{unit}"
+        return f"{value.total_seconds():g}s"
+    return "" if value is None else str(value)
+
+
+def without_credentials(url: str) -> str:
+    """Hides whatever may be a password, greedily: a wrong URL may hold an unescaped `@` or `/` in it."""
+    url = re.sub(r"://([^:@]*):.*@", rf"://\1:{HIDDEN}@", url)
+    url = re.sub(r"://[^:@]*@", f"://{HIDDEN}@", url)
+    return re.sub(r"([?&][^=&]*(?:pass|secret|token)[^=&]*=)[^&]*", rf"\1{HIDDEN}", url, flags=re.IGNORECASE)
+
+
+def _has_usable_port(match: re.Match[str]) -> bool:
+    return match["port"] is None or 1 <= int(match["port"]) <= 65535

@@ -1,0 +1,556 @@
+"""Settings: where they are read from, what is refused, and what is never shown."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from identity.settings import Row, Settings, SettingsError, describe
+
+SECRET = "canary-Zq8pVt3LwX6nKs1RbYh5Jd0GmFc2"
+DEFAULTS = {row.name: row.default for row in describe(Settings())}
+
+
+def load(config: Path | None = None, **variables: str) -> Settings:
+    return Settings.load({f"IDENTITY_{name}": value for name, value in variables.items()}, config)
+
+
+def problems(config: Path | None = None, **variables: str) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as refusal:
+        load(config, **variables)
+    return refusal.value.problems
+
+
+def problem(config: Path | None = None, **variables: str) -> str:
+    (only,) = problems(config, **variables)
+    return only
+
+
+def row(settings: Settings, name: str) -> Row:
+    (found,) = (row for row in describe(settings) if row.name == name)
+    return found
+
+
+@pytest.fixture
+def toml(tmp_path: Path):
+    def write(text: str) -> Path:
+        path = tmp_path / "identity.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+# Where settings come from
+
+
+def test_without_any_source_every_setting_has_its_default():
+    settings = load()
+    assert settings == Settings()
+    assert all(row.is_default and row.value == row.default for row in describe(settings))
+    assert settings.database_url == "sqlite:///identity.db"
+    assert settings.mail_url == "console:"
+    assert settings.secret is None
+    assert settings.access_lifetime == timedelta(minutes=5)
+    assert settings.cors_origins == ("http://localhost:3000", "http://localhost:5173")
+
+
+@pytest.mark.parametrize("name", [name for name, default in DEFAULTS.items() if default])
+def test_every_default_as_shown_is_accepted_and_means_itself(name: str):
+    assert Settings.load({name: DEFAULTS[name]}) == Settings()
+
+
+def test_the_environment_wins_over_the_file(toml):
+    config = toml('port = 9000\naudience = "file"\n')
+    settings = load(config, PORT="9001")
+    assert settings.port == 9001
+    assert settings.audience == "file"
+
+
+def test_the_file_takes_toml_types_and_the_texts_of_the_environment(toml):
+    settings = load(
+        toml(
+            'port = 9000\nworkers = "2"\nauto_migrate = true\naccess_lifetime = 120\nrefresh_idle = "3d"\n'
+            'cors_origins = ["https://a.example", "https://b.example"]\n'
+        )
+    )
+    assert (settings.port, settings.workers, settings.auto_migrate) == (9000, 2, True)
+    assert (settings.access_lifetime, settings.refresh_idle) == (timedelta(minutes=2), timedelta(days=3))
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_other_programs_variables_are_none_of_our_business():
+    assert Settings.load({"PATH": "/bin", "PORT": "tcp://10.0.0.1:1", "identity_port": "x"}) == Settings()
+
+
+def test_an_empty_optional_setting_is_unset(toml):
+    assert load(SECRET="", SECRET_FILE="", ISSUER="", TEMPLATES="") == Settings()
+    assert load(toml('issuer = "urn:file"'), ISSUER="").issuer == "urn:file"
+
+
+def test_an_empty_required_setting_is_refused():
+    assert problem(PORT="") == 'IDENTITY_PORT must be a whole number from 0 to 65535, not ""'
+    assert problem(AUDIENCE="") == "IDENTITY_AUDIENCE must not be empty"
+
+
+def test_the_issuer_is_the_public_url_unless_set():
+    assert load(PUBLIC_URL="https://id.example").issuer == "https://id.example"
+    assert load(PUBLIC_URL="https://id.example", ISSUER="urn:id").issuer == "urn:id"
+    assert row(load(PUBLIC_URL="https://id.example"), "IDENTITY_ISSUER").is_default
+
+
+# What is refused, and how it is said
+
+
+def test_every_wrong_setting_is_reported_in_one_message(toml):
+    config = toml('port = "many"\nworker = 3\nhost = 1.5\n')
+    with pytest.raises(SettingsError) as refusal:
+        load(config, DATABSE_URL="memory:", WORKERS="0", MAIL_URL="smtp:host", RESET_URL="{frontend}/x")
+    lines = refusal.value.problems
+    for name in ("port in", "worker is", "host in", "DATABSE_URL", "WORKERS", "MAIL_URL", "RESET_URL"):
+        assert sum(name in line for line in lines) == 1, name
+    assert len(lines) == 7
+    assert str(refusal.value).splitlines() == ["The settings are wrong:", *(f"  - {line}" for line in lines)]
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest_name(toml):
+    assert (
+        problem(DATABSE_URL="memory:")
+        == "IDENTITY_DATABSE_URL is not a setting; did you mean IDENTITY_DATABASE_URL?"
+    )
+    assert problem(FAVOURITE_COLOUR="blue") == "IDENTITY_FAVOURITE_COLOUR is not a setting"
+    config = toml("prot = 1\n")
+    assert problem(config) == f"prot is not a setting; did you mean port? (in {config})"
+
+
+def test_the_file_is_named_on_the_command_line_only():
+    assert problem(CONFIG="identity.toml") == "IDENTITY_CONFIG is not a setting; name the file with --config"
+
+
+def test_an_unreadable_or_broken_file_is_one_of_the_problems(toml, tmp_path: Path):
+    assert "cannot be read" in problem(tmp_path / "absent.toml")
+    assert "cannot be read" in problem(tmp_path)
+    broken = toml(f'secret = "{SECRET}\nport = 1')
+    found = problems(broken, WORKERS="0", HOST="192.0.2.7")
+    assert len(found) == 2, "what depends on the unread file is not judged"
+    assert "is not valid TOML" in found[0]
+    assert SECRET not in str(found)
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes(b'audience = "caf\xe9"')
+    assert "is not valid TOML" in problem(latin)
+
+
+def test_a_service_link_of_the_platform_is_named_as_the_culprit():
+    line = problem(PORT="tcp://10.0.0.1:8000")
+    assert line.startswith("IDENTITY_PORT: ")
+    assert "service links" in line
+    assert "enableServiceLinks: false" in line
+
+
+def test_all_service_links_share_one_line_beside_the_other_problems():
+    links = {
+        "IDENTITY_SERVICE_HOST": "10.0.0.1",
+        "IDENTITY_SERVICE_PORT": "8000",
+        "IDENTITY_SERVICE_PORT_HTTP": "8000",
+        "IDENTITY_PORT": "tcp://10.0.0.1:8000",
+        "IDENTITY_PORT_8000_TCP": "tcp://10.0.0.1:8000",
+        "IDENTITY_PORT_8000_TCP_PROTO": "tcp",
+        "IDENTITY_PORT_8000_TCP_PORT": "8000",
+        "IDENTITY_PORT_8000_TCP_ADDR": "10.0.0.1",
+        "IDENTITY_DB_SERVICE_HOST": "10.0.0.2",
+        "IDENTITY_DB_PORT": "tcp://10.0.0.2:5432",
+    }
+    with pytest.raises(SettingsError) as refusal:
+        Settings.load({**links, "IDENTITY_WORKERS": "0"})
+    first, second = refusal.value.problems
+    assert first.startswith(", ".join(sorted(links)) + ": ")
+    assert second.startswith("IDENTITY_WORKERS")
+
+
+def test_no_name_or_value_forges_a_line():
+    lines = problems(**{"X\n\x1b[31mroot": "", "AUDIENCE": "a\r\nb", "PORT": "1\u2028", "HOST": "\udcff"})
+    assert len(lines) == 4
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "identity.db"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", "sqlite:///dir/"),
+        ("DATABASE_URL", "sqlite:///a.db?mode=ro"),
+        ("DATABASE_URL", "sqlite:///identity.secret"),
+        ("DATABASE_URL", "sqlite+aiosqlite:///a.db"),
+        ("DATABASE_URL", "oracle://host/db"),
+        ("DATABASE_URL", "postgresql:"),
+        ("MAIL_URL", "console"),
+        ("MAIL_URL", "directory:"),
+        ("MAIL_URL", "smtp:localhost"),
+        ("MAIL_URL", "smtp://"),
+        ("MAIL_URL", "smtp://host:0"),
+        ("MAIL_URL", "smtp://host:70000"),
+        ("MAIL_URL", "smtp://user:password@host"),
+        ("MAIL_URL", "smtps://user@host"),
+        ("MAIL_URL", "smtps://user:pass@word@host"),
+        ("MAIL_URL", "smtps://host/path"),
+        ("MAIL_URL", "module:Class"),
+        ("MAIL_FROM", "nobody"),
+        ("MAIL_FROM", "a@"),
+        ("MAIL_FROM", "<>"),
+        ("MAIL_FROM", "[é("),
+        ("MAIL_FROM", "\\b?%<.;a_"),
+        ("MAIL_FROM", "a@b, c@d"),
+        ("MAIL_FROM", "group: a@b;"),
+        ("MAIL_FROM", "a@b\nBcc: c@d"),
+        ("PUBLIC_URL", "id.example"),
+        ("PUBLIC_URL", "ftp://id.example"),
+        ("PUBLIC_URL", "https://user:password@id.example"),
+        ("PUBLIC_URL", "https://id.example/?a=b"),
+        ("FRONTEND_URL", "https://id.example/#/"),
+        ("FRONTEND_URL", "http://localhost:99999"),
+        ("RESET_URL", "{frontend}/{uidb64}"),
+        ("RESET_URL", "{frontend}/{uidb64}/{token}/{user}"),
+        ("RESET_URL", "{frontend}/{uidb64}/{token.__class__}/{token}"),
+        ("RESET_URL", "{frontend}/{uidb64}/{token!r}"),
+        ("RESET_URL", "{frontend}/{uidb64}/{token"),
+        ("RESET_URL", "{frontend}/{uidb64}/{token}/{}"),
+        ("RESET_URL", "/reset/{uidb64}/{token}"),
+        ("RESET_URL", "{frontend}.evil.example/{uidb64}/{token}"),
+        ("RESET_URL", "https://{token}.example/{uidb64}"),
+        ("RESET_URL", "javascript:{uidb64}{token}"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "null"),
+        ("CORS_ORIGINS", "http://localhost:3000/"),
+        ("CORS_ORIGINS", "http://localhost:3000,"),
+        ("CORS_ORIGINS", "https://App.example"),
+        ("CORS_ORIGINS", "https://app.example:443"),
+        ("CORS_ORIGINS", "https://*.example"),
+        ("CORS_ORIGINS", "https://user@app.example"),
+        ("HOST", "127.0.0.1:8000"),
+        ("HOST", "[::1]"),
+        ("HOST", "two words"),
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("PORT", "8_000"),
+        ("PORT", "٨٠٠٠"),
+        ("PORT", "9" * 5000),
+        ("WORKERS", "0"),
+        ("ACCESS_LIFETIME", "0"),
+        ("ACCESS_LIFETIME", "5 m"),
+        ("ACCESS_LIFETIME", "-5m"),
+        ("ACCESS_LIFETIME", "2d"),
+        ("ACCESS_LIFETIME", "9" * 30 + "d"),
+        ("REFRESH_LIFETIME", "366d"),
+        ("REUSE_WINDOW", "11m"),
+        ("RESET_LIFETIME", "25h"),
+        ("SHUTDOWN_DELAY", "1w"),
+        ("SESSIONS_PER_ACCOUNT", "0"),
+        ("ARGON2_TIME_COST", "1"),
+        ("ARGON2_MEMORY_COST", "19455"),
+        ("ARGON2_PARALLELISM", "0"),
+        ("TEMPLATES", "no/such/directory"),
+        ("AUTO_MIGRATE", "perhaps"),
+        ("DELIVER_MAIL", ""),
+    ],
+)
+def test_a_wrong_value_is_one_problem_that_names_the_setting(name: str, value: str):
+    assert problem(**{name: value}).startswith(f"IDENTITY_{name} ")
+
+
+@pytest.mark.parametrize(
+    "text", ["port = 1.5", "port = [1]", "port = true", 'host = ["a"]', "cors_origins = [1]"]
+)
+def test_a_toml_value_of_another_type_is_refused(toml, text: str):
+    config = toml(text)
+    assert problem(config).startswith(f"{text.split(maxsplit=1)[0]} in {config} ")
+
+
+# What is accepted
+
+
+def test_port_0_takes_any_free_port():
+    assert load(PORT="0").port == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "memory:"),
+        ("DATABASE_URL", "sqlite:////var/lib/identity/identity.db"),
+        ("MAIL_URL", "memory:"),
+        ("MAIL_URL", "directory:mail"),
+        ("MAIL_URL", "smtp://localhost"),
+        ("MAIL_URL", "smtp://[::1]:1025"),
+        ("MAIL_URL", "smtp+starttls://mail.example:587"),
+        ("MAIL_URL", "smtps://me%40example.org:p%2Fw%40rd@mail.example:465"),
+        ("MAIL_URL", "acme.mail:Mailer"),
+        ("MAIL_FROM", "a@example.org"),
+        ("MAIL_FROM", '"Smith, J." <j@example.org>'),
+        ("MAIL_FROM", "J. Smith <j@example.org>"),
+        ("MAIL_FROM", "Żółw <z@example.org>"),
+        ("FRONTEND_URL", "https://example.org/app"),
+        ("RESET_URL", "{frontend}/#/reset?uid={uidb64}&token={token}"),
+        ("RESET_URL", "https://example.org/{uidb64}/{token}"),
+        ("HOST", "::1"),
+        ("HOST", "localhost"),
+    ],
+)
+def test_a_right_value_is_kept_as_written(name: str, value: str):
+    assert getattr(load(**{name: value}), name.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("1", True), ("YES", True), ("on", True), ("False", False), ("0", False), ("no", False)],
+)
+def test_a_switch_understands_the_usual_words(text: str, value: bool):
+    assert load(AUTO_MIGRATE=text, DELIVER_MAIL=text) == Settings(auto_migrate=value, deliver_mail=value)
+
+
+def test_origins_are_separated_by_commas_and_may_be_none():
+    assert load(CORS_ORIGINS="https://a.example, http://b.example:8080").cors_origins == (
+        "https://a.example",
+        "http://b.example:8080",
+    )
+    assert load(CORS_ORIGINS="").cors_origins == ()
+
+
+def test_a_trailing_slash_of_a_base_url_is_dropped():
+    settings = load(PUBLIC_URL="https://id.example/", FRONTEND_URL="https://app.example/a/")
+    assert (settings.public_url, settings.frontend_url) == ("https://id.example", "https://app.example/a")
+
+
+def test_templates_must_be_a_directory_that_exists(tmp_path: Path):
+    assert load(TEMPLATES=str(tmp_path)).templates == tmp_path
+
+
+@given(st.integers(1, 24 * 60 * 60), st.sampled_from(["", "s"]))
+def test_a_duration_is_shown_in_a_form_that_reads_back_as_itself(seconds: int, unit: str):
+    settings = load(ACCESS_LIFETIME=f"{seconds}{unit}")
+    assert settings.access_lifetime == timedelta(seconds=seconds)
+    shown = row(settings, "IDENTITY_ACCESS_LIFETIME").value
+    assert len(shown) <= len(f"{seconds}s")
+    assert load(ACCESS_LIFETIME=shown) == settings
+
+
+@given(st.text(), st.sampled_from(sorted(DEFAULTS)))
+def test_any_text_is_accepted_or_refused_in_one_line(text: str, name: str):
+    try:
+        Settings.load({name: text})
+        refused: tuple[str, ...] = ()
+    except SettingsError as refusal:
+        refused = refusal.problems
+    assert all(line.isprintable() for line in refused)
+
+
+# Settings that must agree with one another
+
+
+def test_a_session_cannot_idle_longer_than_it_lives():
+    assert load(REFRESH_IDLE="30d").refresh_idle == timedelta(days=30)
+    assert problem(REFRESH_IDLE="31d") == (
+        "IDENTITY_REFRESH_IDLE (31d) must not exceed IDENTITY_REFRESH_LIFETIME (30d)"
+    )
+
+
+def test_an_access_token_is_shorter_lived_than_an_idle_session():
+    assert problem(ACCESS_LIFETIME="1h", REFRESH_IDLE="60m") == (
+        "IDENTITY_ACCESS_LIFETIME (1h) must be shorter than IDENTITY_REFRESH_IDLE (1h)"
+    )
+
+
+def test_a_database_in_memory_has_one_worker():
+    assert load(WORKERS="4").workers == 4
+    assert problem(DATABASE_URL="memory:", WORKERS="2").startswith("IDENTITY_WORKERS must be 1 with memory:")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "id.example"])  # noqa: S104
+def test_the_console_mailer_beyond_loopback_must_be_asked_for(host: str, toml):
+    assert problem(HOST=host).startswith("IDENTITY_MAIL_URL must be set")
+    assert load(HOST=host, MAIL_URL="console:").mail_url == "console:"
+    assert load(toml('mail_url = "console:"'), HOST=host).host == host
+    assert load(HOST=host, MAIL_URL="directory:mail").host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.53", "::1", "localhost"])
+def test_the_console_mailer_is_the_default_on_loopback(host: str):
+    assert load(HOST=host).mail_url == "console:"
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mariadb", "mysql"])
+def test_a_server_database_is_not_supported_yet(scheme: str):
+    assert problem(DATABASE_URL=f"{scheme}://host/identity", SECRET=SECRET) == (
+        f"IDENTITY_DATABASE_URL: {scheme} is not supported yet in this version"
+    )
+
+
+def test_a_server_database_requires_a_secret(tmp_path: Path):
+    required = "IDENTITY_SECRET or IDENTITY_SECRET_FILE is required with a server database"
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    assert required in problems(DATABASE_URL="postgresql://host/identity")
+    assert required not in problems(DATABASE_URL="postgresql://host/identity", SECRET=SECRET)
+    assert required not in problems(DATABASE_URL="postgresql://host/identity", SECRET_FILE=str(file))
+    assert required not in problems(DATABASE_URL="postgresql://host/identity", SECRET="short")
+
+
+# Secrets
+
+
+def test_a_secret_file_is_read_without_its_last_line_break(tmp_path: Path):
+    file = tmp_path / "secret"
+    for ending in ("", "\n", "\r\n"):
+        file.write_bytes(f" {SECRET}\n{ending}".encode())
+        settings = load(SECRET_FILE=str(file))
+        assert settings.secret is not None
+        assert settings.secret.reveal() == f" {SECRET}" + ("\n" if ending else "")
+        assert settings.secret_file == file
+
+
+def test_a_secret_is_given_once(tmp_path: Path, toml):
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    both = "IDENTITY_SECRET and IDENTITY_SECRET_FILE are both set; keep one of them"
+    assert problem(SECRET=SECRET, SECRET_FILE=str(file)) == both
+    assert problem(toml(f"secret_file = '{file}'"), SECRET=SECRET) == both
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        "x" * 31,
+        "ż" * 15,
+        "x" * 64,
+        "changeme" * 5,
+        "secret" * 6,
+        "0123456789abcdef" * 4,
+        "django-insecure-Zq8pVt3LwX6nKs1RbYh5Jd0GmFc2",
+        "Change-Me-Zq8pVt3LwX6nKs1RbYh5Jd0GmFc2",
+        "your-256-bit-secret-your-256-bit-secret-or-so",
+    ],
+)
+def test_a_weak_secret_refuses_the_start_wherever_it_comes_from(weak: str, tmp_path: Path):
+    file = tmp_path / "secret"
+    file.write_text(weak, encoding="utf-8")
+    for line in (problem(SECRET=weak), problem(SECRET_FILE=str(file))):
+        assert line.startswith("IDENTITY_SECRET")
+        assert weak not in line
+
+
+def test_a_secret_is_any_text_of_32_bytes():
+    for text in ("0f9c2b7e4d8a1c6f3b5e7a9d2c4f6e8b", "Łódź ze żółtą flagą na ćwierć masztu"):
+        secret = load(SECRET=text).secret
+        assert secret is not None
+        assert secret.reveal() == text
+
+
+def test_a_secret_file_that_cannot_be_used_is_refused_without_its_name_or_content(tmp_path: Path):
+    binary, huge = tmp_path / "binary", tmp_path / "huge"
+    binary.write_bytes(b"\xff" * 40)
+    huge.write_text(SECRET * 3000)
+    assert problem(SECRET_FILE=SECRET) == "IDENTITY_SECRET_FILE cannot be read: No such file or directory"
+    assert problem(SECRET_FILE=str(tmp_path)).startswith("IDENTITY_SECRET_FILE cannot be read: ")
+    assert problem(SECRET_FILE=str(binary)) == "IDENTITY_SECRET_FILE must hold valid UTF-8"
+    assert problem(SECRET_FILE=str(huge)) == "IDENTITY_SECRET_FILE must hold at most 65536 bytes"
+
+
+def test_a_secret_never_appears_in_an_error_or_a_repr(toml, tmp_path: Path):
+    shown: list[object] = []
+    for settings in (
+        load(SECRET=SECRET, MAIL_URL=f"smtps://user:{SECRET}@host"),
+        Settings(database_url=f"postgresql://user:{SECRET}@host/db?password={SECRET}&ssl=on"),
+        Settings(database_url=f"mysql://{SECRET}@host/db"),
+    ):
+        shown += [repr(settings), str(settings), f"{settings}", settings.__rich_repr__(), describe(settings)]
+    file = tmp_path / "secret"
+    file.write_text(f"\udcff{SECRET}", encoding="utf-8", errors="surrogateescape")
+    config = toml(f'secrt = "{SECRET}"\nmail_url = "smtp://user:{SECRET}@host"\nsecret = ["{SECRET}"]')
+    shown += [
+        problems(SECRET=SECRET[:31], DATABASE_URL=f"oracle://user:{SECRET}@host/db"),
+        problems(SECRET=f"{SECRET}\udcff", MAIL_URL=f"smtps://user:{SECRET}@@host"),
+        problems(SECRET_FILE=str(file), DATABASE_URL=f"postgresql://user:{SECRET}@host/db"),
+        problems(PUBLIC_URL=f"https://user:{SECRET}@host", CORS_ORIGINS=f"https://u:a/b@{SECRET}@host"),
+        problems(SECRTE=SECRET),
+        problems(config),
+        problems(toml(f"secret = {SECRET}")),
+    ]
+    assert SECRET[:31] not in str(shown)
+
+
+def test_an_error_carries_no_secret_in_its_traceback():
+    script = (
+        "import os; from identity.settings import Settings;"
+        "Settings.load({'IDENTITY_SECRET': os.environ['CANARY'], 'IDENTITY_MAIL_URL': os.environ['CANARY']})"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"CANARY": SECRET[:31]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "SettingsError: The settings are wrong:" in run.stderr
+    assert SECRET[:31] not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///identity.db", "identity.secret"),
+        ("sqlite:///dir/identity.db", "dir/identity.secret"),
+        ("sqlite:////var/lib/accounts", "/var/lib/accounts.secret"),
+    ],
+)
+def test_a_generated_secret_belongs_beside_the_sqlite_file(url: str, path: str):
+    assert load(DATABASE_URL=url).secret_path == Path(path)
+
+
+@pytest.mark.parametrize("url", ["memory:", "postgresql://host/identity"])
+def test_no_other_database_has_a_place_for_a_generated_secret(url: str):
+    assert Settings(database_url=url).secret_path is None
+
+
+# How settings are shown
+
+
+def test_each_setting_is_described_once_in_the_order_of_its_declaration():
+    rows = describe(Settings())
+    assert [row.name for row in rows] == [
+        f"IDENTITY_{field.name.upper()}" for field in msgspec.structs.fields(Settings)
+    ]
+    assert all(row.meaning.endswith(".") and len(row.meaning) > 10 for row in rows)
+
+
+def test_a_description_tells_what_differs_from_the_default():
+    settings = load(PORT="9000", REFRESH_IDLE="36h", DELIVER_MAIL="off")
+    changed = {row.name: (row.value, row.default) for row in describe(settings) if not row.is_default}
+    assert changed == {
+        "IDENTITY_PORT": ("9000", "8000"),
+        "IDENTITY_REFRESH_IDLE": ("36h", "7d"),
+        "IDENTITY_DELIVER_MAIL": ("false", "true"),
+    }
+
+
+def test_a_description_hides_secrets_and_credentials_and_shows_the_rest():
+    settings = load(SECRET=SECRET, MAIL_URL="smtp+starttls://user:p%40ss@host:587")
+    assert row(settings, "IDENTITY_SECRET").value == "**********"
+    assert row(settings, "IDENTITY_MAIL_URL").value == "smtp+starttls://user:**********@host:587"
+    server = Settings(database_url="postgresql://user:p/w@db.example:5432/identity?password=x&ssl=on")
+    assert row(server, "IDENTITY_DATABASE_URL").value == (
+        "postgresql://user:**********@db.example:5432/identity?password=**********&ssl=on"
+    )
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        load().port = 1  # type: ignore[misc]
