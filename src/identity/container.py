@@ -1,0 +1,214 @@
+"""The composition root: which adapter stands behind which port, and what each use case is given."""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from dependency_injector.containers import DeclarativeContainer
+from dependency_injector.providers import Dependency, Selector, Singleton
+
+from identity.adapters.argon2 import Argon2Hasher
+from identity.adapters.common_passwords import BundledCommonPasswords
+from identity.adapters.jwt.keyring import Keyring
+from identity.adapters.jwt.tokens import JwtTokens
+from identity.adapters.jwt.vault import Vault
+from identity.adapters.mail.console import ConsoleMailer
+from identity.adapters.mail.directory import DirectoryMailer
+from identity.adapters.mail.jinja import JinjaRenderer
+from identity.adapters.mail.smtp import Security, SmtpMailer
+from identity.adapters.memory import MemoryMailer, MemorySchema, MemoryStorage
+from identity.adapters.secret_file import read_or_create_secret
+from identity.adapters.sql.migration import SqlSchema
+from identity.adapters.sql.storage import SqlStorage
+from identity.adapters.system import SystemClock, SystemRandomness
+from identity.application.health import CheckHealth
+from identity.application.housekeeping import PurgeExpired
+from identity.application.login import LogIn
+from identity.application.outbox import DeliverMail
+from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
+from identity.application.profile import ShowProfile
+from identity.application.registration import RegisterUser
+from identity.application.sessions import Authenticate, LogOut, RefreshSession, SignTokens, VerifyToken
+from identity.domain.password_policy import PasswordPolicy
+from identity.domain.secrets import Secret
+from identity.settings import Settings
+
+
+def service_secret(settings: Settings) -> Secret:
+    """The secret that was set, or the one beside the embedded database, or for `memory:` one of the moment.
+
+    Raises:
+        OSError: the file beside the database cannot be read or made.
+    """
+    if settings.secret is not None:
+        return settings.secret
+    if settings.secret_path is not None:
+        return read_or_create_secret(settings.secret_path)
+    return Secret(secrets.token_urlsafe(32))
+
+
+def storage_kind(settings: Settings) -> str:
+    return "memory" if settings.database_url == "memory:" else "sql"
+
+
+def mailer_kind(settings: Settings) -> str:
+    """The scheme of the mail URL, or `class` for a third party's `package.module:Class`."""
+    scheme = settings.mail_url.partition(":")[0]
+    return "class" if "." in scheme else scheme
+
+
+def smtp_mailer(settings: Settings, security: Security) -> SmtpMailer:
+    url = urlsplit(settings.mail_url)
+    return SmtpMailer(
+        host=url.hostname or "",
+        port=url.port,
+        security=security,
+        sender=settings.mail_from,
+        username=unquote(url.username or ""),
+        password=Secret(unquote(url.password)) if url.password else None,
+    )
+
+
+def directory_mailer(settings: Settings) -> DirectoryMailer:
+    path = Path(settings.mail_url.removeprefix("directory:"))
+    return DirectoryMailer(path=path, sender=settings.mail_from)
+
+
+def mailer_of_class(settings: Settings) -> Any:
+    """An instance of the named class, made without arguments: it brings its own configuration."""
+    module, _, name = settings.mail_url.partition(":")
+    return getattr(importlib.import_module(module), name)()
+
+
+def reset_link(settings: Settings) -> str:
+    return settings.reset_url.replace("{frontend}", settings.frontend_url)
+
+
+class Container(DeclarativeContainer):
+    settings = Dependency(instance_of=Settings)
+    given = settings.provided
+
+    clock = Singleton(SystemClock)
+    randomness = Singleton(SystemRandomness)
+
+    storage = Selector(
+        Singleton(storage_kind, settings),
+        memory=Singleton(MemoryStorage),
+        sql=Singleton(SqlStorage, given.database_url),
+    )
+    begin = storage.provided.begin
+    read = storage.provided.read
+    schema = Selector(
+        Singleton(storage_kind, settings),
+        memory=Singleton(MemorySchema),
+        sql=Singleton(SqlSchema, storage),
+    )
+
+    hasher = Singleton(
+        Argon2Hasher,
+        time_cost=given.argon2_time_cost,
+        memory_cost=given.argon2_memory_cost,
+        parallelism=given.argon2_parallelism,
+    )
+    judge_password = Singleton(
+        JudgePassword,
+        common_passwords=Singleton(BundledCommonPasswords),
+        policy=Singleton(PasswordPolicy),
+    )
+
+    vault = Singleton(Vault, Singleton(service_secret, settings), purpose="signing-keys")
+    keyring = Singleton(Keyring, read=read, begin=begin, vault=vault, clock=clock, randomness=randomness)
+    tokens = Singleton(JwtTokens, keyring=keyring, issuer=given.issuer, audience=given.audience, clock=clock)
+    sign_tokens = Singleton(
+        SignTokens, tokens=tokens, randomness=randomness, access_lifetime=given.access_lifetime
+    )
+
+    renderer = Singleton(JinjaRenderer, sender=given.mail_from, overrides=given.templates)
+    mailer = Selector(
+        Singleton(mailer_kind, settings),
+        console=Singleton(ConsoleMailer, sender=given.mail_from),
+        memory=Singleton(MemoryMailer),
+        directory=Singleton(directory_mailer, settings),
+        **{
+            "smtp": Singleton(smtp_mailer, settings, Security.PLAIN),
+            "smtp+starttls": Singleton(smtp_mailer, settings, Security.STARTTLS),
+            "smtps": Singleton(smtp_mailer, settings, Security.TLS),
+            "class": Singleton(mailer_of_class, settings),
+        },
+    )
+
+    register_user = Singleton(
+        RegisterUser, read=read, begin=begin, hasher=hasher, judge_password=judge_password, clock=clock
+    )
+    log_in = Singleton(
+        LogIn,
+        read=read,
+        begin=begin,
+        hasher=hasher,
+        sign_tokens=sign_tokens,
+        clock=clock,
+        randomness=randomness,
+        session_lifetime=given.refresh_lifetime,
+        sessions_per_account=given.sessions_per_account,
+    )
+    refresh_session = Singleton(
+        RefreshSession,
+        begin=begin,
+        tokens=tokens,
+        sign_tokens=sign_tokens,
+        clock=clock,
+        randomness=randomness,
+        idle=given.refresh_idle,
+        reuse_window=given.reuse_window,
+    )
+    log_out = Singleton(LogOut, begin=begin, tokens=tokens, clock=clock)
+    verify_token = Singleton(
+        VerifyToken,
+        read=read,
+        tokens=tokens,
+        clock=clock,
+        idle=given.refresh_idle,
+        reuse_window=given.reuse_window,
+    )
+    authenticate = Singleton(Authenticate, read=read, tokens=tokens, clock=clock, idle=given.refresh_idle)
+    show_profile = Singleton(ShowProfile)
+    change_password = Singleton(
+        ChangePassword,
+        read=read,
+        begin=begin,
+        hasher=hasher,
+        judge_password=judge_password,
+        clock=clock,
+        randomness=randomness,
+    )
+    request_reset = Singleton(RequestReset, begin=begin, clock=clock, randomness=randomness)
+    reset_password = Singleton(
+        ResetPassword,
+        read=read,
+        begin=begin,
+        hasher=hasher,
+        judge_password=judge_password,
+        clock=clock,
+        randomness=randomness,
+    )
+    deliver_mail = Singleton(
+        DeliverMail,
+        read=read,
+        begin=begin,
+        renderer=renderer,
+        mailer=mailer,
+        clock=clock,
+        randomness=randomness,
+        reset_url=Singleton(reset_link, settings),
+        reset_lifetime=given.reset_lifetime,
+    )
+    purge_expired = Singleton(PurgeExpired, begin=begin, clock=clock)
+    check_health = Singleton(CheckHealth, read=read, schema=schema, clock=clock)
+
+
+def build_container(settings: Settings) -> Container:
+    return Container(settings=settings)

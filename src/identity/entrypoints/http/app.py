@@ -1,0 +1,83 @@
+"""The HTTP application: the routes, and what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+
+from identity.container import Container
+from identity.entrypoints.http import health, login, passwords, profile, registration, sessions
+from identity.entrypoints.http.authentication import provide_client, provide_principal
+from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
+from identity.entrypoints.http.headers import add_headers
+from identity.entrypoints.http.openapi import OPENAPI, with_trailing_slashes
+
+ROUTES = [
+    registration.register,
+    login.log_in,
+    sessions.refresh,
+    sessions.verify,
+    sessions.log_out,
+    profile.show,
+    profile.show_by_other_methods,
+    passwords.change,
+    passwords.change_by_other_methods,
+    passwords.forgot,
+    passwords.reset,
+    health.live,
+    health.ready,
+]
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Litestar:
+    """The application over the container's use cases. What runs beside it is the `lifespan`'s matter."""
+    use_cases = {
+        "register_user": container.register_user(),
+        "log_in": container.log_in(),
+        "refresh_session": container.refresh_session(),
+        "log_out": container.log_out(),
+        "verify_token": container.verify_token(),
+        "authenticate": container.authenticate(),
+        "show_profile": container.show_profile(),
+        "change_password": container.change_password(),
+        "request_reset": container.request_reset(),
+        "reset_password": container.reset_password(),
+        "check_health": container.check_health(),
+    }
+    app = Litestar(
+        ROUTES,
+        dependencies={
+            **{name: _provide(use_case) for name, use_case in use_cases.items()},
+            "principal": Provide(provide_principal),
+            "client": Provide(provide_client, sync_to_thread=False),
+        },
+        exception_handlers=EXCEPTION_HANDLERS,
+        before_send=[add_headers],
+        cors_config=CORSConfig(
+            allow_origins=list(container.settings().cors_origins),
+            allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+            allow_headers=["authorization", "content-type"],
+            expose_headers=["Retry-After", "X-Request-ID"],
+        ),
+        openapi_config=OPENAPI,
+        lifespan=[lifespan] if lifespan else [],
+        logging_config=None,
+        debug=False,
+    )
+    with_trailing_slashes(app)
+    return app
+
+
+def _provide(use_case: Any) -> Provide:
+    def provide() -> Any:
+        return use_case
+
+    provide.__annotations__["return"] = type(use_case)
+    return Provide(provide, sync_to_thread=False)

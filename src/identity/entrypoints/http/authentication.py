@@ -1,0 +1,57 @@
+"""Whose request this is, and where it came from."""
+
+from __future__ import annotations
+
+from litestar import HttpMethod, route
+from litestar.di import NamedDependency
+from litestar.exceptions import MethodNotAllowedException
+from litestar.handlers import HTTPRouteHandler
+
+from identity.application.sessions import Authenticate, Principal
+from identity.domain.session import Client
+from identity.domain.text import has_control_characters
+from identity.entrypoints.http.body import AnyRequest
+from identity.entrypoints.http.errors import BadAuthorizationHeader, CredentialsMissing
+
+_USER_AGENT_LIMIT = 256
+_EVERY_METHOD = [HttpMethod(name) for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")]
+
+
+async def provide_principal(request: AnyRequest, authenticate: NamedDependency[Authenticate]) -> Principal:
+    """The principal that the request's Bearer token speaks for (RFC 6750, 2.1).
+
+    Raises:
+        CredentialsMissing: no Authorization header, or another scheme.
+        BadAuthorizationHeader: not two values.
+        AccessTokenRefused: the token is not good, or its session is over.
+    """
+    parts = request.headers.get("authorization", "").split()
+    if not parts or parts[0].lower() != "bearer":
+        raise CredentialsMissing
+    if len(parts) != 2:
+        raise BadAuthorizationHeader
+    return await authenticate(access=parts[1])
+
+
+def provide_client(request: AnyRequest) -> Client:
+    """Where the request came from: the connection's peer, whatever headers claim."""
+    user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_LIMIT]
+    return Client(
+        address=request.client.host if request.client else "",
+        user_agent="" if has_control_characters(user_agent) else user_agent,
+    )
+
+
+def other_methods(path: str, *allowed: HttpMethod) -> HTTPRouteHandler:
+    """Answers the methods that a protected path does not have: 401 without credentials, else 405."""
+
+    @route(
+        path,
+        http_method=[method for method in _EVERY_METHOD if method not in allowed],
+        include_in_schema=False,
+        name=f"{path} other methods",
+    )
+    async def refuse(principal: NamedDependency[Principal]) -> None:
+        raise MethodNotAllowedException(headers={"Allow": ", ".join([*allowed, HttpMethod.OPTIONS])})
+
+    return refuse

@@ -1,0 +1,170 @@
+"""Running the service: checks before the start, the HTTP server with its limits, and an orderly stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import signal
+from collections.abc import AsyncIterator
+from types import FrameType
+from typing import Any
+
+from litestar import Litestar
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+from identity.container import Container, build_container
+from identity.entrypoints.http.app import create_app
+from identity.entrypoints.http.body import TIME_LIMIT as BODY_TIME_LIMIT
+from identity.entrypoints.worker import working
+from identity.settings import Settings
+
+STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+HEAD_TIME_LIMIT = 30.0  # seconds, from the start of a connection or of a further request on it
+HEAD_SIZE_LIMIT = 32 * 1024  # octets
+IDLE_LIMIT = 5  # seconds between two requests on one connection
+GRACE = 30  # seconds that accepted requests get to finish
+
+
+def configure_logging() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+class SchemaOutdated(Exception):
+    """The database has another schema than this version needs."""
+
+
+async def prepare(settings: Settings) -> None:
+    """Everything that can be wrong is found before a socket is opened.
+
+    Raises:
+        SchemaOutdated: the schema is old, and migrating is left to `identity migrate`.
+        UnreadableSeal: the signing keys do not open with this secret.
+        Unavailable: the database does not answer.
+        OSError: the secret's file cannot be read or written.
+    """
+    container = build_container(settings)
+    try:
+        schema = container.schema()
+        if not await schema.is_current():
+            embedded = settings.database_url.startswith("sqlite:")
+            if not embedded and not settings.auto_migrate:
+                raise SchemaOutdated(
+                    "the database's schema is not the one this version needs: run `identity migrate`, "
+                    "or set IDENTITY_AUTO_MIGRATE=true"
+                )
+            await schema.upgrade()
+        await container.keyring().signing()
+    finally:
+        await container.storage().dispose()
+
+
+def build_app(settings: Settings) -> Litestar:
+    """The HTTP application with all that runs beside it."""
+    configure_logging()
+    container = build_container(settings)
+    return create_app(container, lifespan=functools.partial(_running, container, settings))
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT, and returns once every accepted request is answered."""
+    config = Config(
+        functools.partial(build_app, settings),
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        http=LimitedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=IDLE_LIMIT,
+        timeout_graceful_shutdown=GRACE,
+    )
+    # uvicorn raises the signal that stopped it once more when it is done, but an orderly stop is no failure.
+    for number in STOPPING_SIGNALS:
+        signal.signal(number, lambda *_: None)
+    if settings.workers > 1:
+        Multiprocess(config, [config.bind_socket()]).run()
+    else:
+        Server(config).run()
+
+
+@contextlib.asynccontextmanager
+async def _running(container: Container, settings: Settings, app: Litestar) -> AsyncIterator[None]:
+    _announce_stop(app, delay=settings.shutdown_delay.total_seconds())
+    deliver_mail = container.deliver_mail() if settings.deliver_mail else None
+    try:
+        async with working(deliver_mail=deliver_mail, purge_expired=container.purge_expired()):
+            yield
+    finally:
+        container.hasher().close()
+        await container.storage().dispose()
+
+
+def _announce_stop(app: Litestar, *, delay: float) -> None:
+    """On the first signal to stop, fails the readiness check for `delay` seconds before uvicorn hears of it.
+
+    So a load balancer learns in time to send requests elsewhere. A second signal is passed on at once.
+    """
+    loop = asyncio.get_running_loop()
+    for number in STOPPING_SIGNALS:
+        stop = signal.getsignal(number)
+
+        def announce(number: int, frame: FrameType | None, stop: Any = stop) -> None:
+            if app.state.get("stopping"):
+                stop(number, frame)
+            else:
+                app.state.stopping = True
+                loop.call_soon_threadsafe(loop.call_later, delay, stop, number, frame)
+
+        signal.signal(number, announce)
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """Cuts connections that are slow or large where uvicorn would wait: heads, and bodies nobody reads."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _head_size = 0
+    _in_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._cut_after(HEAD_TIME_LIMIT)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cut_after(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_size += len(data)
+            if self._head_size > HEAD_SIZE_LIMIT:
+                self.transport.abort()
+                return
+            if self._deadline is None:
+                self._cut_after(HEAD_TIME_LIMIT)
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        # The application answers a slow body with 408 by itself; this is for bodies that it does not read.
+        self._cut_after(BODY_TIME_LIMIT + 1)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._cut_after(None)
+        self._in_head = True
+        self._head_size = 0
+        super().on_message_complete()
+
+    def _cut_after(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
