@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 
+class UnreadableKey(Exception):
+    """A signing key was sealed under another secret than the one that is set, or has been altered."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
     kid: str

@@ -37,29 +37,25 @@ class SchemaOutdated(Exception):
     """The database has another schema than this version needs."""
 
 
-async def prepare(settings: Settings) -> None:
-    """Everything that can be wrong is found before a socket is opened.
+async def prepare(container: Container) -> None:
+    """Finds whatever is wrong before a socket is opened, and migrates an embedded database.
 
     Raises:
         SchemaOutdated: the schema is old, and migrating is left to `identity migrate`.
-        UnreadableSeal: the signing keys do not open with this secret.
+        UnreadableKey: the signing keys do not open with this secret.
         Unavailable: the database does not answer.
         OSError: the secret's file cannot be read or written.
     """
-    container = build_container(settings)
-    try:
-        schema = container.schema()
-        if not await schema.is_current():
-            embedded = settings.database_url.startswith("sqlite:")
-            if not embedded and not settings.auto_migrate:
-                raise SchemaOutdated(
-                    "the database's schema is not the one this version needs: run `identity migrate`, "
-                    "or set IDENTITY_AUTO_MIGRATE=true"
-                )
-            await schema.upgrade()
-        await container.keyring().signing()
-    finally:
-        await container.storage().dispose()
+    settings = container.settings()
+    schema = container.schema()
+    if not await schema.is_current():
+        if not settings.database_url.startswith("sqlite:") and not settings.auto_migrate:
+            raise SchemaOutdated(
+                "the database's schema is not the one this version needs: run `identity migrate`, "
+                "or set IDENTITY_AUTO_MIGRATE=true"
+            )
+        await schema.upgrade()
+    await container.keyring().signing()
 
 
 def build_app(settings: Settings) -> Litestar:

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from identity.adapters.jwt.vault import UnreadableSeal, Vault
+from identity.adapters.jwt.vault import Vault
 from identity.application.ports import BeginUnitOfWork, Clock, Randomness, ReadUnitOfWork
-from identity.domain.signing_key import SigningKey
+from identity.domain.signing_key import SigningKey, UnreadableKey
 
 ALGORITHM = "ES256"
 
@@ -36,7 +36,7 @@ class Keyring:
     not open is never replaced: that would silently log everybody out.
 
     Raises:
-        UnreadableSeal: the keys in the database were sealed under another secret.
+        UnreadableKey: the keys in the database were sealed under another secret.
     """
 
     def __init__(
@@ -95,5 +95,5 @@ class Keyring:
     def _open(self, key: SigningKey) -> OpenKey:
         private = load_der_private_key(self._vault.open(key.sealed_private_key, row=key.kid), password=None)
         if key.algorithm != ALGORITHM or not isinstance(private, ec.EllipticCurvePrivateKey):
-            raise UnreadableSeal(key.kid)
+            raise UnreadableKey(key.kid)
         return OpenKey(kid=key.kid, private=private, public=private.public_key())

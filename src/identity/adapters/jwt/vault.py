@@ -10,12 +10,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from identity.domain.secrets import Secret
+from identity.domain.signing_key import UnreadableKey
 
 _NONCE_BYTES = 12  # NIST SP 800-38D, 8.2.1
-
-
-class UnreadableSeal(Exception):
-    """Something was sealed under another secret, for another row, or altered."""
 
 
 class Vault:
@@ -31,8 +28,8 @@ class Vault:
         return nonce + self._aead.encrypt(nonce, plaintext, row.encode())
 
     def open(self, sealed: bytes, *, row: str) -> bytes:
-        """Raises `UnreadableSeal`."""
+        """Raises `UnreadableKey`: it was sealed under another secret, for another row, or altered."""
         try:
             return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], row.encode())
         except (InvalidTag, ValueError):
-            raise UnreadableSeal(row) from None
+            raise UnreadableKey(row) from None

@@ -1,0 +1,44 @@
+# Needs Python 3.11 or later and make; everything else is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+LOCK_TOOL := .venv/lock
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check format lock clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+serve: $(INSTALLED) ## serve on http://127.0.0.1:8000 with an embedded database, printing mail
+	$(BIN)/identity serve
+
+test: $(INSTALLED) ## run the tests
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+check: $(INSTALLED) ## lint, formatting, types and the import law
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_import_law.py
+
+format: $(INSTALLED) ## put the code into its form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: ## choose the newest permitted dependencies and write requirements.lock
+	$(PYTHON) -m venv $(LOCK_TOOL)
+	$(LOCK_TOOL)/bin/pip install --quiet uv
+	$(LOCK_TOOL)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url pyproject.toml --extra dev -o requirements.lock
+
+clean: ## remove what was installed and built
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Identity needs Python 3.11 or later; name one: make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,282 @@
+"""The `identity` command. Imports late, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from identity.container import Container
+    from identity.settings import Settings
+
+T = TypeVar("T")
+
+# sysexits.h
+EX_DATAERR = 65
+EX_UNAVAILABLE = 69
+EX_TEMPFAIL = 75
+EX_CONFIG = 78
+
+PASSWORD_VARIABLE = "SUPERUSER_PASSWORD"  # without our prefix: it is no setting of the service
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="identity", message="%(package)s %(version)s")
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="TOML file with settings; IDENTITY_* variables win over it.",
+)
+@click.pass_context
+def main(context: click.Context, config: Path | None) -> None:
+    """Accounts, passwords, sessions, tokens and mail for single-page apps."""
+    context.obj = config
+
+
+@main.command()
+@click.pass_obj
+def serve(config: Path | None) -> None:
+    """Answer HTTP requests, and deliver mail beside them."""
+    settings = _settings(config)
+    from identity.entrypoints import server
+
+    server.configure_logging()
+    _run(settings, _ready)
+    server.serve(settings)
+
+
+@main.command()
+@click.pass_obj
+def migrate(config: Path | None) -> None:
+    """Bring the database's schema up to date."""
+
+    async def upgrade(container: Container) -> bool:
+        schema = container.schema()
+        if await schema.is_current():
+            return False
+        await schema.upgrade()
+        return True
+
+    changed = _run(_settings(config), upgrade)
+    click.echo("The schema is up to date now." if changed else "The schema was up to date already.")
+
+
+@main.command()
+@click.option("--username", help="Asked for if not given.")
+@click.option("--email", help="Asked for if not given.")
+@click.option(
+    "--noinput",
+    is_flag=True,
+    help=f"Ask nothing; the password is read from {PASSWORD_VARIABLE} or else from standard input.",
+)
+@click.pass_obj
+def createsuperuser(config: Path | None, username: str | None, email: str | None, noinput: bool) -> None:
+    """Open an account with every permission."""
+    settings = _settings(config)
+    from identity.domain.errors import InvalidInput
+    from identity.domain.secrets import Secret
+
+    if noinput and not (username and email):
+        raise click.UsageError("--noinput takes --username and --email too.")
+    while True:
+        name = username or click.prompt("Username")
+        address = email or click.prompt("E-mail address")
+        password = _password(noinput)
+
+        async def register(
+            container: Container, name: str = name, address: str = address, password: str = password
+        ) -> str:
+            await _ready(container)
+            user = await container.register_user()(
+                username=name, email=address, password=Secret(password), superuser=True
+            )
+            return user.username.value
+
+        try:
+            created = _run(settings, register)
+        except InvalidInput as refusal:
+            for field, messages in refusal.fields.items():
+                for message in messages:
+                    click.echo(f"{field}: {message}", err=True)
+            if noinput or (username and email and not {"password"} & refusal.fields.keys()):
+                sys.exit(EX_DATAERR)
+            username = None if "username" in refusal.fields else name
+            email = None if "email" in refusal.fields else address
+        else:
+            click.echo(f"Superuser {created} created.")
+            return
+
+
+@main.command("deliver-mail")
+@click.option("--once", is_flag=True, help="Stop when nothing more is due.")
+@click.pass_obj
+def deliver_mail(config: Path | None, once: bool) -> None:
+    """Deliver the mail that waits in the outbox, as a process of its own."""
+    settings = _settings(config)
+    from identity.entrypoints import server
+    from identity.entrypoints.worker import working
+
+    server.configure_logging()
+
+    async def deliver_due(container: Container) -> int:
+        await _ready(container)
+        deliver, handled = container.deliver_mail(), 0
+        while await deliver():
+            handled += 1
+        return handled
+
+    async def deliver_for_ever(container: Container) -> None:
+        await _ready(container)
+        stopping = asyncio.Event()
+        for number in server.STOPPING_SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        async with working(deliver_mail=container.deliver_mail(), purge_expired=container.purge_expired()):
+            await stopping.wait()
+
+    if once:
+        handled = _run(settings, deliver_due)
+        click.echo(f"{handled} {'mail' if handled == 1 else 'mails'} handled.")
+    else:
+        _run(settings, deliver_for_ever)
+
+
+@main.command("mail-test")
+@click.argument("address")
+@click.pass_obj
+def mail_test(config: Path | None, address: str) -> None:
+    """Send a test mail to ADDRESS, now and without the outbox."""
+    settings = _settings(config)
+    from identity.application.mail import TestMail
+    from identity.domain.errors import MailDeferred, MailRefused
+    from identity.domain.names import EmailAddress, Username
+    from identity.domain.text import Malformed
+
+    async def send(container: Container) -> None:
+        to = EmailAddress.parse(address)
+        message = container.renderer().render(
+            TestMail(to=to, username=Username(to.local_part)),
+            id=container.randomness().identifier(),
+            date=container.clock().now(),
+        )
+        await container.mailer().send(message)
+
+    try:
+        _run(settings, send)
+    except Malformed as malformed:
+        _fail(EX_DATAERR, " ".join(malformed.problems))
+    except MailDeferred as deferral:
+        _fail(EX_TEMPFAIL, f"not sent, but it may work later: {deferral}")
+    except MailRefused as refusal:
+        _fail(EX_UNAVAILABLE, f"not sent: {refusal}")
+    click.echo(f"A test mail to {address} was handed over.")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@click.pass_obj
+def purge(config: Path | None, as_json: bool) -> None:
+    """Delete what is long expired. The server does so every hour by itself."""
+
+    async def run(container: Container) -> dict[str, int]:
+        from dataclasses import asdict
+
+        await _ready(container)
+        return asdict(await container.purge_expired()())
+
+    counts = _run(_settings(config), run)
+    if as_json:
+        _print_json(counts)
+    else:
+        words = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())
+        click.echo(f"Deleted {words}.")
+
+
+@main.command("settings")
+@click.option("--json", "as_json", is_flag=True, help="Print them as a JSON array.")
+@click.pass_obj
+def show_settings(config: Path | None, as_json: bool) -> None:
+    """Show every setting with its value, default and meaning; secrets hidden."""
+    settings = _settings(config)
+    import msgspec
+
+    from identity.settings import describe
+
+    rows = describe(settings)
+    if as_json:
+        _print_json(msgspec.to_builtins(rows))
+        return
+    for row in rows:
+        click.echo(f"{click.style(row.name, bold=True)}={row.value}")
+        default = "" if row.is_default else f" Default: {row.default or '(none)'}"
+        click.echo(f"    {row.meaning}{default}")
+
+
+def _settings(config: Path | None) -> Settings:
+    """The settings of this process. Ends it with status 78 and one message when any is wrong."""
+    from identity.settings import Settings, SettingsError
+
+    try:
+        return Settings.load(os.environ, config)
+    except SettingsError as error:
+        _fail(EX_CONFIG, str(error))
+
+
+def _run(settings: Settings, work: Callable[[Container], Coroutine[Any, Any, T]]) -> T:
+    """Does the work with a container of its own. What an operator has to mend ends the process in one line."""
+    from identity.container import build_container
+    from identity.domain.errors import Unavailable
+    from identity.domain.signing_key import UnreadableKey
+    from identity.entrypoints.server import SchemaOutdated
+
+    async def run() -> T:
+        container = build_container(settings)
+        try:
+            return await work(container)
+        finally:
+            await container.storage().dispose()
+
+    try:
+        return asyncio.run(run())
+    except Unavailable as error:
+        _fail(EX_UNAVAILABLE, f"the database does not answer: {error}")
+    except SchemaOutdated as error:
+        _fail(EX_CONFIG, str(error))
+    except UnreadableKey:
+        _fail(
+            EX_CONFIG,
+            "the signing keys in the database do not open with this secret: set the IDENTITY_SECRET or "
+            "IDENTITY_SECRET_FILE they were made with",
+        )
+    except OSError as error:
+        _fail(EX_CONFIG, str(error))
+
+
+async def _ready(container: Container) -> None:
+    from identity.entrypoints.server import prepare
+
+    await prepare(container)
+
+
+def _password(noinput: bool) -> str:
+    if not noinput:
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    if PASSWORD_VARIABLE in os.environ:
+        return os.environ[PASSWORD_VARIABLE]
+    return sys.stdin.readline().removesuffix("\n")
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    click.echo(json.dumps(value, indent=2))
+
+
+def _fail(status: int, message: str) -> NoReturn:
+    click.echo(f"identity: {message}", err=True)
+    sys.exit(status)
