@@ -134,7 +134,7 @@ class DeliverMail:
         return token
 
     def _reset_mail(self, user: User, token: Secret) -> PasswordResetMail:
-        link = self.reset_url.format(uidb64=user_reference(user.id), token=token.reveal())
+        link = self.reset_url.replace("{uidb64}", user_reference(user.id)).replace("{token}", token.reveal())
         return PasswordResetMail(
             to=user.email, username=user.username, link=Secret(link), expires_in=self.reset_lifetime
         )

@@ -236,7 +236,12 @@ class Randomness(Protocol):
 
 
 class MailRenderer(Protocol):
-    def render(self, mail: Mail, *, id: str, date: datetime) -> Message: ...
+    def render(self, mail: Mail, *, id: str, date: datetime) -> Message:
+        """Puts the mail into words.
+
+        Raises:
+            MailDeferred: its words cannot be found now; an operator can mend that.
+        """
 
 
 class Mailer(Protocol):

@@ -31,6 +31,7 @@ GRACE = 30  # seconds that accepted requests get to finish
 
 def configure_logging() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 class SchemaOutdated(Exception):
@@ -123,6 +124,11 @@ def _announce_stop(app: Litestar, *, delay: float) -> None:
         signal.signal(number, announce)
 
 
+_HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+)
+
+
 class LimitedProtocol(HttpToolsProtocol):
     """Cuts connections that are slow or large where uvicorn would wait: heads, and bodies nobody reads."""
 
@@ -139,14 +145,13 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            self._head_size += len(data)
-            if self._head_size > HEAD_SIZE_LIMIT:
-                self.transport.abort()
-                return
-            if self._deadline is None:
-                self._cut_after(HEAD_TIME_LIMIT)
+        if self._in_head and self._deadline is None:
+            self._cut_after(HEAD_TIME_LIMIT)
+        self._head_size += len(data)
         super().data_received(data)
+        if self._in_head and self._head_size > HEAD_SIZE_LIMIT and not self.transport.is_closing():
+            self.transport.write(_HEAD_TOO_LARGE)
+            self.transport.close()
 
     def on_headers_complete(self) -> None:
         self._in_head = False

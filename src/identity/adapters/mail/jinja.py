@@ -1,0 +1,94 @@
+"""The wording of every mail, in Jinja2 templates that a deployment can replace one by one.
+
+A mail has two templates, named after its class: `PasswordResetMail` is worded by `password_reset.txt` and
+`password_reset.html`. The text begins with a line `Subject: ...` and an empty line. Templates see the fields
+of the mail (`username`, `to`, `link`, `expires_in`, `at`, `client`), `service` (the display name of the
+sender), in HTML also `subject`, and the filters `duration`, `moment` and `device`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
+
+from identity.adapters.mail import wording
+from identity.adapters.mail.mime import parse_sender
+from identity.application.mail import Mail, Message
+from identity.domain.errors import MailDeferred
+from identity.domain.names import EmailAddress, Username
+from identity.domain.secrets import Secret
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+class JinjaRenderer:
+    """Renders mail with the templates in `overrides` and, for those that are not there, with our own.
+
+    Raises:
+        ValueError: `sender` is not one address.
+    """
+
+    def __init__(self, *, sender: str, overrides: Path | None = None) -> None:
+        address = parse_sender(sender)
+        self._service = address.display_name or address.domain
+        self._templates = Environment(
+            loader=FileSystemLoader([overrides, _TEMPLATES] if overrides else [_TEMPLATES]),
+            autoescape=select_autoescape(["html"]),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        self._templates.filters.update(
+            duration=wording.duration, moment=wording.moment, device=wording.device
+        )
+
+    def render(self, mail: Mail, *, id: str, date: datetime) -> Message:
+        """The mail in words.
+
+        Raises:
+            MailDeferred: a template is missing or wrong; whoever runs the service can mend it.
+        """
+        name = template_name(type(mail))
+        values = {field.name: _plain(getattr(mail, field.name)) for field in dataclasses.fields(mail)}
+        values["service"] = self._service
+        subject, text = _split(self._fill(f"{name}.txt", values), name)
+        html = self._fill(f"{name}.html", values | {"subject": subject})
+        return Message(id=id, to=mail.to, date=date, subject=subject, text=text, html=html)
+
+    def _fill(self, template: str, values: dict[str, object]) -> str:
+        try:
+            return self._templates.get_template(template).render(values)
+        except TemplateError as error:
+            fault = f"{type(error).__name__}: {error.message}"  # str() would add lines of the source
+        except (OSError, UnicodeError) as error:
+            fault = str(error)
+        raise MailDeferred(f"mail template {template}: {fault}")
+
+
+def template_name(kind: type[Mail]) -> str:
+    """Without the ending: "password_reset" for `PasswordResetMail`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__.removesuffix("Mail")).lower()
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Secret():
+            return value.reveal()
+        case EmailAddress() | Username():
+            return value.value
+        case _:
+            return value
+
+
+def _split(rendered: str, name: str) -> tuple[str, str]:
+    """Subject and body. Whatever a value holds, the subject is one line, and what follows it is body."""
+    first, *rest = rendered.splitlines(keepends=True) or [""]
+    label, _, subject = first.partition(":")
+    if label != "Subject" or not subject.strip() or not rest or rest[0].strip():
+        raise MailDeferred(f"mail template {name}.txt: must begin with a Subject line and an empty line")
+    return " ".join(subject.split()), "".join(rest[1:])
