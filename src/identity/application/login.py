@@ -62,8 +62,8 @@ class LogIn:
                 user.id, verified=user.password_hash, rehashed=rehashed, at=now
             ):
                 raise Conflict("the account changed while its password was verified")
+            await uow.sessions.revoke_surplus(user.id, keep=self.sessions_per_account - 1, at=now)
             await uow.sessions.add(session)
-            await uow.sessions.revoke_surplus(user.id, keep=self.sessions_per_account, at=now)
             await uow.audit_log.append(
                 LoggedIn(at=now, user_id=user.id, session_id=session.id, client=client)
             )

@@ -68,6 +68,9 @@ class DeliverMail:
             claimed = await uow.outbox.claim(lease_id=self.randomness.identifier(), at=now, lease=LEASE)
         if claimed is None:
             return False
+        if claimed.attempts > MOST_ATTEMPTS:  # earlier ones ended with their worker, and may have ended it
+            await self._bury(claimed, error="was tried too often")
+            return True
         try:
             await self._deliver(claimed)
         except asyncio.CancelledError:

@@ -42,7 +42,7 @@ class Users(Protocol):
         """The account whose address has the same key."""
 
     async def save(self, user: User) -> User:
-        """Stores the account and returns it with its next version.
+        """Stores the account, but for `last_login_at`, and returns it with its next version.
 
         Raises:
             Conflict: the stored version is not `user.version` any more, or the account is gone.
@@ -259,4 +259,4 @@ class Mailer(Protocol):
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """The time in UTC, aware, in whole microseconds."""
+        """The time in UTC, aware, to the microsecond."""

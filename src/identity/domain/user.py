@@ -24,6 +24,17 @@ class NewUser:
     joined_at: datetime
     superuser_since: datetime | None = None
 
+    def with_id(self, user_id: int) -> User:
+        return User(
+            id=user_id,
+            username=self.username,
+            email=self.email,
+            password_hash=self.password_hash,
+            joined_at=self.joined_at,
+            password_changed_at=self.joined_at,
+            superuser_since=self.superuser_since,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:

@@ -14,7 +14,7 @@ from identity.entrypoints.http.body import AnyRequest
 from identity.entrypoints.http.errors import BadAuthorizationHeader, CredentialsMissing
 
 _USER_AGENT_LIMIT = 256
-_EVERY_METHOD = [HttpMethod(name) for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")]
+_EVERY_METHOD = [method for method in HttpMethod if method is not HttpMethod.OPTIONS]
 
 
 async def provide_principal(request: AnyRequest, authenticate: NamedDependency[Authenticate]) -> Principal:

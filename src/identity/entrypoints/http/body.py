@@ -51,7 +51,7 @@ async def read_body(request: AnyRequest, shape: type[T]) -> T:
     content = await _content(request)
     document = _parse(content, request.headers.get("content-type", "")) if content else {}
     if not isinstance(document, dict):
-        got = type(document).__name__
+        got = _type_name(document, content)
         raise InvalidInput({"non_field_errors": [f"Invalid data. Expected a dictionary, but got {got}."]})
     values: dict[str, Any] = {}
     problems: dict[str, tuple[str, ...]] = {}
@@ -152,6 +152,13 @@ def _is_deeper(value: Any, limit: int) -> bool:
         return False
     children = value.values() if isinstance(value, dict) else value
     return limit == 0 or any(_is_deeper(child, limit - 1) for child in children)
+
+
+def _type_name(document: Any, content: bytes) -> str:
+    """As Python's `json` would have read it: our reading leaves numbers as their text."""
+    if isinstance(document, str) and not content.lstrip().startswith(b'"'):
+        return "int" if document.lstrip("-").isdigit() else "float"
+    return type(document).__name__
 
 
 def _text(document: dict[str, Any], name: str, *, trimmed: bool) -> tuple[str | None, str]:

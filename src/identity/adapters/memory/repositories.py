@@ -1,0 +1,303 @@
+"""The repositories of one unit of work, over the state that this unit sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from identity.adapters.memory.state import IssuedToken, QueuedIntent, State
+from identity.application.mail import ClaimedIntent, MailIntent
+from identity.domain.errors import Conflict, EmailTaken, UsernameTaken
+from identity.domain.events import Event
+from identity.domain.names import EmailAddress, Username
+from identity.domain.one_time_token import OneTimeToken, Purpose
+from identity.domain.secrets import Digest, PasswordHash
+from identity.domain.session import Session
+from identity.domain.signing_key import SigningKey
+from identity.domain.user import NewUser, User
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class View(Protocol):
+    """How a unit of work sees the state."""
+
+    def seen(self) -> State:
+        """For reading."""
+
+    def changed(self) -> State:
+        """For writing; raises where that is not allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUsers:
+    view: View
+    next_id: Callable[[], int]
+
+    async def add(self, user: NewUser) -> User:
+        state = self.view.changed()
+        _claim_names(state, user.username, user.email, user_id=None)
+        added = user.with_id(self.next_id())
+        _store(state, added)
+        return added
+
+    async def get(self, user_id: int) -> User | None:
+        return self.view.seen().users.get(user_id)
+
+    async def with_username(self, username: Username) -> User | None:
+        state = self.view.seen()
+        return state.users.get(state.usernames.get(username.key, 0))
+
+    async def with_email(self, email: EmailAddress) -> User | None:
+        state = self.view.seen()
+        return state.users.get(state.emails.get(email.key, 0))
+
+    async def save(self, user: User) -> User:
+        state = self.view.changed()
+        stored = state.users.get(user.id)
+        if stored is None or stored.version != user.version:
+            raise Conflict("the account was changed by another request")
+        _claim_names(state, user.username, user.email, user_id=user.id)
+        del state.usernames[stored.username.key], state.emails[stored.email.key]
+        # Only `record_login`, which leaves the version alone, notes logins: this copy may be behind.
+        saved = replace(user, version=user.version + 1, last_login_at=stored.last_login_at)
+        _store(state, saved)
+        return saved
+
+    async def record_login(
+        self, user_id: int, *, verified: PasswordHash, rehashed: PasswordHash | None, at: datetime
+    ) -> bool:
+        state = self.view.changed()
+        stored = state.users.get(user_id)
+        if stored is None or stored.is_disabled or stored.password_hash != verified:
+            return False
+        state.users[user_id] = replace(stored, password_hash=rehashed or verified, last_login_at=at)
+        return True
+
+
+def _claim_names(state: State, username: Username, email: EmailAddress, *, user_id: int | None) -> None:
+    if state.usernames.get(username.key, user_id) != user_id:
+        raise UsernameTaken
+    if state.emails.get(email.key, user_id) != user_id:
+        raise EmailTaken
+
+
+def _store(state: State, user: User) -> None:
+    state.users[user.id] = user
+    state.usernames[user.username.key] = user.id
+    state.emails[user.email.key] = user.id
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySessions:
+    view: View
+
+    async def add(self, session: Session) -> None:
+        state = self.view.changed()
+        _require_user(state, session.user_id)
+        _insert(state.sessions, session.id, session)
+
+    async def get_with_user(self, session_id: str) -> tuple[Session, User] | None:
+        state = self.view.seen()
+        session = state.sessions.get(session_id)
+        return None if session is None else (session, state.users[session.user_id])
+
+    async def rotate(self, before: Session, after: Session) -> bool:
+        sessions = self.view.changed().sessions
+        stored = sessions.get(before.id)
+        if stored is None or stored.revoked_at is not None or _generations(stored) != _generations(before):
+            return False
+        sessions[before.id] = replace(
+            stored,
+            current=after.current,
+            pending=after.pending,
+            previous=after.previous,
+            handed_out_at=after.handed_out_at,
+            promoted_at=after.promoted_at,
+            last_used_at=after.last_used_at,
+        )
+        return True
+
+    async def revoke(self, session_id: str, *, at: datetime) -> bool:
+        sessions = self.view.changed().sessions
+        stored = sessions.get(session_id)
+        if stored is None or stored.revoked_at is not None or stored.expires_at <= at:
+            return False
+        sessions[session_id] = replace(stored, revoked_at=at)
+        return True
+
+    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
+        for session in self._unrevoked(user_id):
+            if session.id != besides:
+                self.view.changed().sessions[session.id] = replace(session, revoked_at=at)
+
+    async def revoke_surplus(self, user_id: int, *, keep: int, at: datetime) -> None:
+        live = [session for session in self._unrevoked(user_id) if at < session.expires_at]
+        oldest_first = sorted(live, key=lambda session: session.created_at)
+        for session in oldest_first[: max(0, len(live) - keep)]:
+            self.view.changed().sessions[session.id] = replace(session, revoked_at=at)
+
+    async def purge(self, *, expired_before: datetime) -> int:
+        return _drop(self.view.changed().sessions, lambda session: session.expires_at < expired_before)
+
+    def _unrevoked(self, user_id: int) -> list[Session]:
+        sessions = self.view.changed().sessions.values()
+        return [each for each in sessions if each.user_id == user_id and each.revoked_at is None]
+
+
+def _generations(session: Session) -> tuple[str, str | None, str | None]:
+    return session.current, session.pending, session.previous
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryOneTimeTokens:
+    view: View
+
+    async def add(self, token: OneTimeToken) -> None:
+        state = self.view.changed()
+        _require_user(state, token.user_id)
+        _insert(state.one_time_tokens, token.digest, IssuedToken(token=token))
+
+    async def find(
+        self, digest: Digest, *, purpose: Purpose, user_id: int, at: datetime
+    ) -> OneTimeToken | None:
+        issued = self.view.seen().one_time_tokens.get(digest)
+        if issued is None or not issued.is_good(at=at):
+            return None
+        token = issued.token
+        return token if (token.purpose, token.user_id) == (purpose, user_id) else None
+
+    async def spend(self, digest: Digest, *, purpose: Purpose, user_id: int, at: datetime) -> bool:
+        tokens = self.view.changed().one_time_tokens
+        if await self.find(digest, purpose=purpose, user_id=user_id, at=at) is None:
+            return False
+        tokens[digest] = replace(tokens[digest], over_at=at)
+        return True
+
+    async def void(self, user_id: int, *, at: datetime) -> None:
+        tokens = self.view.changed().one_time_tokens
+        for digest, issued in tokens.items():
+            if issued.token.user_id == user_id and issued.over_at is None:
+                tokens[digest] = replace(issued, over_at=at)
+
+    async def count_intents(self, user_id: int, *, purpose: Purpose, since: datetime, besides: str) -> int:
+        minted = (issued.token for issued in self.view.seen().one_time_tokens.values())
+        intents = {
+            token.intent_id
+            for token in minted
+            if token.user_id == user_id and token.purpose is purpose and token.created_at > since
+        }
+        return len(intents - {besides})
+
+    async def purge(self, *, expired_before: datetime) -> int:
+        tokens = self.view.changed().one_time_tokens
+        return _drop(tokens, lambda issued: issued.token.expires_at < expired_before)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryOutbox:
+    view: View
+
+    async def put(self, intent: MailIntent) -> None:
+        outbox = self.view.changed().outbox
+        key = intent.coalescing_key
+        if all(queued.coalescing_key != key for queued in outbox.values()):
+            _insert(
+                outbox, intent.id, QueuedIntent(intent=intent, coalescing_key=key, due_at=intent.created_at)
+            )
+
+    async def has_due(self, *, at: datetime) -> bool:
+        return any(self._due(self.view.seen(), at))
+
+    async def claim(self, *, lease_id: str, at: datetime, lease: timedelta) -> ClaimedIntent | None:
+        state = self.view.changed()
+        first = min(self._due(state, at), key=lambda queued: (queued.due_at, queued.intent.id), default=None)
+        if first is None:
+            return None
+        attempts = first.attempts + 1
+        state.outbox[first.intent.id] = replace(
+            first, coalescing_key=None, attempts=attempts, lease_id=lease_id, leased_until=at + lease
+        )
+        return ClaimedIntent(intent=first.intent, lease_id=lease_id, attempts=attempts)
+
+    async def settle(self, claimed: ClaimedIntent) -> bool:
+        if self._leased(claimed) is None:
+            return False
+        del self.view.changed().outbox[claimed.intent.id]
+        return True
+
+    async def postpone(self, claimed: ClaimedIntent, *, until: datetime, error: str) -> bool:
+        queued = self._leased(claimed)
+        return queued is not None and self._give_back(replace(queued, due_at=until, error=error))
+
+    async def bury(self, claimed: ClaimedIntent, *, at: datetime, error: str) -> bool:
+        queued = self._leased(claimed)
+        return queued is not None and self._give_back(replace(queued, dead_at=at, error=error))
+
+    async def release(self, claimed: ClaimedIntent) -> bool:
+        queued = self._leased(claimed)
+        return queued is not None and self._give_back(replace(queued, attempts=queued.attempts - 1))
+
+    async def oldest(self) -> datetime | None:
+        waiting = (queued for queued in self.view.seen().outbox.values() if queued.dead_at is None)
+        return min((queued.intent.created_at for queued in waiting), default=None)
+
+    async def purge(self, *, dead_before: datetime) -> int:
+        outbox = self.view.changed().outbox
+        return _drop(outbox, lambda queued: queued.dead_at is not None and queued.dead_at < dead_before)
+
+    def _due(self, state: State, at: datetime) -> Iterator[QueuedIntent]:
+        return (queued for queued in state.outbox.values() if queued.is_due(at=at))
+
+    def _leased(self, claimed: ClaimedIntent) -> QueuedIntent | None:
+        queued = self.view.changed().outbox.get(claimed.intent.id)
+        return queued if queued is not None and queued.lease_id == claimed.lease_id else None
+
+    def _give_back(self, queued: QueuedIntent) -> bool:
+        self.view.changed().outbox[queued.intent.id] = replace(queued, lease_id=None, leased_until=None)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryAuditLog:
+    view: View
+
+    async def append(self, event: Event) -> None:
+        self.view.changed().events.append(event)
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySigningKeys:
+    view: View
+
+    async def all(self) -> tuple[SigningKey, ...]:
+        keys = self.view.seen().signing_keys.values()
+        return tuple(sorted(keys, key=lambda key: (key.created_at, key.kid)))
+
+    async def add_first(self, key: SigningKey) -> bool:
+        keys = self.view.changed().signing_keys
+        if keys:
+            return False
+        keys[key.kid] = key
+        return True
+
+
+def _insert(table: dict[K, V], key: K, value: V) -> None:
+    if key in table:
+        raise ValueError("the same id twice")
+    table[key] = value
+
+
+def _drop(table: dict[K, V], is_over: Callable[[V], bool]) -> int:
+    over = [key for key, value in table.items() if is_over(value)]
+    for key in over:
+        del table[key]
+    return len(over)
+
+
+def _require_user(state: State, user_id: int) -> None:
+    if user_id not in state.users:
+        raise ValueError("no account has this id")

@@ -1,0 +1,91 @@
+"""One-time tokens. A row outlives its token's use, so that the mails of a day can be counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity.adapters.sql.schema import one_time_tokens as tokens
+from identity.domain.one_time_token import OneTimeToken, Purpose
+from identity.domain.secrets import Digest
+
+_IS_GOOD = (
+    tokens.c.digest == bindparam("wanted"),
+    tokens.c.purpose == bindparam("for_purpose"),
+    tokens.c.user_id == bindparam("account"),
+    tokens.c.over_at.is_(None),
+    tokens.c.expires_at > bindparam("now"),
+)
+_ADD = insert(tokens)
+_FIND = select(tokens).where(*_IS_GOOD)
+_SPEND = update(tokens).where(*_IS_GOOD).values(over_at=bindparam("now"))
+_VOID = (
+    update(tokens)
+    .where(tokens.c.user_id == bindparam("account"), tokens.c.over_at.is_(None))
+    .values(over_at=bindparam("now"))
+)
+_COUNT_INTENTS = select(func.count(tokens.c.intent_id.distinct())).where(
+    tokens.c.user_id == bindparam("account"),
+    tokens.c.purpose == bindparam("for_purpose"),
+    tokens.c.created_at > bindparam("since"),
+    tokens.c.intent_id != bindparam("besides"),
+)
+_PURGE = delete(tokens).where(tokens.c.expires_at < bindparam("limit"))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlOneTimeTokens:
+    connection: AsyncConnection
+
+    async def add(self, token: OneTimeToken) -> None:
+        await self.connection.execute(_ADD, _to_row(token))
+
+    async def find(
+        self, digest: Digest, *, purpose: Purpose, user_id: int, at: datetime
+    ) -> OneTimeToken | None:
+        wanted = {"wanted": digest, "for_purpose": purpose, "account": user_id, "now": at}
+        row = (await self.connection.execute(_FIND, wanted)).mappings().first()
+        return None if row is None else _from_row(row)
+
+    async def spend(self, digest: Digest, *, purpose: Purpose, user_id: int, at: datetime) -> bool:
+        wanted = {"wanted": digest, "for_purpose": purpose, "account": user_id, "now": at}
+        return (await self.connection.execute(_SPEND, wanted)).rowcount == 1
+
+    async def void(self, user_id: int, *, at: datetime) -> None:
+        await self.connection.execute(_VOID, {"account": user_id, "now": at})
+
+    async def count_intents(self, user_id: int, *, purpose: Purpose, since: datetime, besides: str) -> int:
+        counted = {"account": user_id, "for_purpose": purpose, "since": since, "besides": besides}
+        count: int = (await self.connection.execute(_COUNT_INTENTS, counted)).scalar_one()
+        return count
+
+    async def purge(self, *, expired_before: datetime) -> int:
+        return (await self.connection.execute(_PURGE, {"limit": expired_before})).rowcount
+
+
+def _from_row(row: RowMapping) -> OneTimeToken:
+    return OneTimeToken(
+        digest=Digest(row[tokens.c.digest]),
+        purpose=Purpose(row[tokens.c.purpose]),
+        user_id=row[tokens.c.user_id],
+        email_key=row[tokens.c.email_key],
+        intent_id=row[tokens.c.intent_id],
+        created_at=row[tokens.c.created_at],
+        expires_at=row[tokens.c.expires_at],
+    )
+
+
+def _to_row(token: OneTimeToken) -> dict[str, Any]:
+    return {
+        "digest": token.digest,
+        "purpose": token.purpose,
+        "user_id": token.user_id,
+        "email_key": token.email_key,
+        "intent_id": token.intent_id,
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+    }

@@ -1,0 +1,128 @@
+"""Mail that waits to be sent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import RowMapping, Update, bindparam, delete, func, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity.adapters.sql.dialects import Dialect
+from identity.adapters.sql.schema import outbox
+from identity.application.mail import ClaimedIntent, MailIntent, MailKind
+
+_CANDIDATES = 5  # enough that a few workers seldom all try the same
+
+_IS_DUE = (
+    outbox.c.dead_at.is_(None),
+    outbox.c.due_at <= bindparam("now"),
+    or_(outbox.c.leased_until.is_(None), outbox.c.leased_until <= bindparam("now")),
+    # A kind that a newer version put here is left for a worker of that version.
+    outbox.c.kind.in_([kind.value for kind in MailKind]),
+)
+_HAS_DUE = select(literal(1)).select_from(outbox).where(*_IS_DUE).limit(1)
+_DUE = select(outbox).where(*_IS_DUE).order_by(outbox.c.due_at, outbox.c.id).limit(_CANDIDATES)
+_CLAIM = (
+    update(outbox)
+    .where(outbox.c.id == bindparam("intent"), outbox.c.attempts == bindparam("attempts_seen"), *_IS_DUE)
+    .values(
+        coalescing_key=None,
+        attempts=bindparam("attempts_now"),
+        lease_id=bindparam("lease"),
+        leased_until=bindparam("lapses"),
+    )
+)
+_IS_OURS = (outbox.c.id == bindparam("intent"), outbox.c.lease_id == bindparam("lease"))
+_SETTLE = delete(outbox).where(*_IS_OURS)
+_GIVE_BACK = update(outbox).where(*_IS_OURS).values(lease_id=None, leased_until=None)
+_POSTPONE = _GIVE_BACK.values(due_at=bindparam("until"), error=bindparam("reason"))
+_BURY = _GIVE_BACK.values(dead_at=bindparam("now"), error=bindparam("reason"))
+_RELEASE = _GIVE_BACK.values(attempts=bindparam("attempts_before"))
+_OLDEST = select(func.min(outbox.c.created_at)).where(outbox.c.dead_at.is_(None))
+_PURGE = delete(outbox).where(outbox.c.dead_at < bindparam("limit"))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlOutbox:
+    connection: AsyncConnection
+    dialect: Dialect
+
+    async def put(self, intent: MailIntent) -> None:
+        statement = self.dialect.insert_unless_taken(outbox, outbox.c.coalescing_key)
+        await self.connection.execute(statement, _to_row(intent))
+
+    async def has_due(self, *, at: datetime) -> bool:
+        return (await self.connection.execute(_HAS_DUE, {"now": at})).first() is not None
+
+    async def claim(self, *, lease_id: str, at: datetime, lease: timedelta) -> ClaimedIntent | None:
+        while candidates := (await self.connection.execute(_DUE, {"now": at})).mappings().all():
+            for row in candidates:
+                attempts = row[outbox.c.attempts] + 1
+                result = await self.connection.execute(
+                    _CLAIM,
+                    {
+                        "intent": row[outbox.c.id],
+                        "attempts_seen": row[outbox.c.attempts],
+                        "attempts_now": attempts,
+                        "now": at,
+                        "lease": lease_id,
+                        "lapses": at + lease,
+                    },
+                )
+                if result.rowcount == 1:
+                    return ClaimedIntent(intent=_from_row(row), lease_id=lease_id, attempts=attempts)
+        return None
+
+    async def settle(self, claimed: ClaimedIntent) -> bool:
+        result = await self.connection.execute(
+            _SETTLE, {"intent": claimed.intent.id, "lease": claimed.lease_id}
+        )
+        return result.rowcount == 1
+
+    async def postpone(self, claimed: ClaimedIntent, *, until: datetime, error: str) -> bool:
+        return await self._give_back(_POSTPONE, claimed, until=until, reason=error)
+
+    async def bury(self, claimed: ClaimedIntent, *, at: datetime, error: str) -> bool:
+        return await self._give_back(_BURY, claimed, now=at, reason=error)
+
+    async def release(self, claimed: ClaimedIntent) -> bool:
+        return await self._give_back(_RELEASE, claimed, attempts_before=claimed.attempts - 1)
+
+    async def oldest(self) -> datetime | None:
+        oldest: datetime | None = (await self.connection.execute(_OLDEST)).scalar_one()
+        return oldest
+
+    async def purge(self, *, dead_before: datetime) -> int:
+        return (await self.connection.execute(_PURGE, {"limit": dead_before})).rowcount
+
+    async def _give_back(self, statement: Update, claimed: ClaimedIntent, **values: object) -> bool:
+        ours = {"intent": claimed.intent.id, "lease": claimed.lease_id}
+        return (await self.connection.execute(statement, ours | values)).rowcount == 1
+
+
+def _from_row(row: RowMapping) -> MailIntent:
+    return MailIntent(
+        id=row[outbox.c.id],
+        kind=MailKind(row[outbox.c.kind]),
+        created_at=row[outbox.c.created_at],
+        user_id=row[outbox.c.user_id],
+        email_key=row[outbox.c.email_key],
+        values=json.loads(row[outbox.c.details]),
+    )
+
+
+def _to_row(intent: MailIntent) -> dict[str, Any]:
+    return {
+        "id": intent.id,
+        "kind": intent.kind,
+        "created_at": intent.created_at,
+        "user_id": intent.user_id,
+        "email_key": intent.email_key,
+        "details": json.dumps(dict(intent.values)),
+        "coalescing_key": intent.coalescing_key,
+        "due_at": intent.created_at,
+        "attempts": 0,
+    }

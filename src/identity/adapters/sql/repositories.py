@@ -1,0 +1,96 @@
+"""The repositories of one unit of work, over its connection.
+
+What must happen once is one conditional statement, and its rowcount tells whether it happened. Statements
+are made at the top of each module, so that SQLAlchemy compiles each once. New values are bound, never copied
+from one column to another: MariaDB assigns from left to right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import RowMapping, insert, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity.adapters.sql.dialects import Dialect
+from identity.adapters.sql.one_time_tokens import SqlOneTimeTokens
+from identity.adapters.sql.outbox import SqlOutbox
+from identity.adapters.sql.schema import audit_events, signing_keys
+from identity.adapters.sql.sessions import SqlSessions
+from identity.adapters.sql.users import SqlUsers
+from identity.application.ports import UnitOfWork
+from identity.domain.events import Event
+from identity.domain.signing_key import SigningKey
+
+_APPEND = insert(audit_events).inline()
+_ALL_KEYS = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
+_ANY_KEY = select(literal(1)).select_from(signing_keys).limit(1)
+
+
+def unit_of_work(connection: AsyncConnection, dialect: Dialect) -> UnitOfWork:
+    return UnitOfWork(
+        users=SqlUsers(connection, dialect),
+        sessions=SqlSessions(connection),
+        one_time_tokens=SqlOneTimeTokens(connection),
+        outbox=SqlOutbox(connection, dialect),
+        audit_log=SqlAuditLog(connection),
+        signing_keys=SqlSigningKeys(connection, dialect),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SqlAuditLog:
+    connection: AsyncConnection
+
+    async def append(self, event: Event) -> None:
+        await self.connection.execute(_APPEND, _event_to_row(event))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlSigningKeys:
+    connection: AsyncConnection
+    dialect: Dialect
+
+    async def all(self) -> tuple[SigningKey, ...]:
+        rows = (await self.connection.execute(_ALL_KEYS)).mappings()
+        return tuple(_key_from_row(row) for row in rows)
+
+    async def add_first(self, key: SigningKey) -> bool:
+        if (await self.connection.execute(_ANY_KEY)).first() is not None:
+            return False
+        # Others may have found none too. The unique `is_first` lets one of them in.
+        statement = self.dialect.insert_unless_taken(signing_keys, signing_keys.c.is_first)
+        result = await self.connection.execute(
+            statement, _key_to_row(key) | {"is_first": 1}, execution_options={"preserve_rowcount": True}
+        )
+        return result.rowcount == 1
+
+
+def _event_to_row(event: Event) -> dict[str, Any]:
+    return {
+        "at": event.at,
+        "kind": event.kind,
+        "user_id": event.user_id,
+        "session_id": event.session_id,
+        "client_address": event.client.address,
+        "client_user_agent": event.client.user_agent,
+    }
+
+
+def _key_from_row(row: RowMapping) -> SigningKey:
+    return SigningKey(
+        kid=row[signing_keys.c.kid],
+        algorithm=row[signing_keys.c.algorithm],
+        sealed_private_key=row[signing_keys.c.sealed_private_key],
+        created_at=row[signing_keys.c.created_at],
+    )
+
+
+def _key_to_row(key: SigningKey) -> dict[str, Any]:
+    return {
+        "kid": key.kid,
+        "algorithm": key.algorithm,
+        "sealed_private_key": key.sealed_private_key,
+        "created_at": key.created_at,
+    }

@@ -1,0 +1,129 @@
+"""The tables. Every change here is a revision in `migrations/`; a test compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    UniqueConstraint,
+)
+
+from identity.adapters.sql.types import Instant, digest, key, number, text
+
+REVISION = "0001"
+"""The newest revision in `migrations/versions/`, known without importing Alembic."""
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", number(), primary_key=True),
+    Column("username", key(150), nullable=False),
+    Column("username_key", key(150), nullable=False),
+    Column("email", key(254), nullable=False),
+    Column("email_key", key(254), nullable=False),
+    Column("password_hash", key(255), nullable=False),
+    Column("joined_at", Instant, nullable=False),
+    Column("password_changed_at", Instant, nullable=False),
+    Column("last_login_at", Instant),
+    Column("superuser_since", Instant),
+    Column("disabled_at", Instant),
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("username_key"),
+    UniqueConstraint("email_key"),
+    sqlite_autoincrement=True,  # an id is never given again, not even that of the last row deleted
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", key(32), primary_key=True),
+    Column("user_id", number(), ForeignKey(users.c.id), nullable=False),
+    Column("current_jti", key(32), nullable=False),
+    Column("pending_jti", key(32)),
+    Column("previous_jti", key(32)),
+    Column("handed_out_at", Instant),
+    Column("promoted_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("last_used_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    Column("client_address", text(), nullable=False),
+    Column("client_user_agent", text(), nullable=False),
+    Index(None, "user_id", "created_at"),
+    Index(None, "expires_at"),
+)
+
+one_time_tokens = Table(
+    "one_time_tokens",
+    metadata,
+    Column("digest", digest(), primary_key=True),
+    Column("purpose", key(32), nullable=False),
+    Column("user_id", number(), ForeignKey(users.c.id), nullable=False),
+    Column("email_key", key(254), nullable=False),
+    Column("intent_id", key(32), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("over_at", Instant),  # when it was spent or voided
+    Index(None, "user_id", "created_at"),
+    Index(None, "expires_at"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", key(32), primary_key=True),
+    Column("kind", key(32), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("user_id", number()),
+    Column("email_key", key(254)),
+    Column("details", text(), nullable=False),  # the intent's values, as JSON
+    Column("coalescing_key", key(320)),  # empty once a worker has claimed the intent
+    Column("due_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lease_id", key(32)),
+    Column("leased_until", Instant),
+    Column("dead_at", Instant),
+    Column("error", text()),
+    UniqueConstraint("coalescing_key"),
+    Index(None, "dead_at", "due_at"),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", number(), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("kind", key(64), nullable=False),
+    Column("user_id", number(), nullable=False),  # no foreign key: the log outlives the account
+    Column("session_id", key(32)),
+    Column("client_address", text(), nullable=False),
+    Column("client_user_agent", text(), nullable=False),
+    Index(None, "user_id", "at"),
+    sqlite_autoincrement=True,
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", key(64), primary_key=True),
+    Column("algorithm", key(16), nullable=False),
+    Column("sealed_private_key", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("is_first", SmallInteger),  # 1 or empty; unique, so only one of several first keys gets in
+    UniqueConstraint("is_first"),
+)

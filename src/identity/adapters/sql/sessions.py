@@ -1,0 +1,139 @@
+"""Sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity.adapters.sql.schema import sessions, users
+from identity.adapters.sql.users import user_from_row
+from identity.domain.session import Client, Session
+from identity.domain.user import User
+
+_ADD = insert(sessions)
+_WITH_USER = (
+    select(sessions, users)
+    .join(users, users.c.id == sessions.c.user_id)
+    .where(sessions.c.id == bindparam("session"))
+)
+_ROTATE = (
+    update(sessions)
+    .where(
+        sessions.c.id == bindparam("session"),
+        sessions.c.revoked_at.is_(None),
+        sessions.c.current_jti == bindparam("current_before"),
+        sessions.c.pending_jti.is_not_distinct_from(bindparam("pending_before")),
+        sessions.c.previous_jti.is_not_distinct_from(bindparam("previous_before")),
+    )
+    .values(
+        current_jti=bindparam("current_after"),
+        pending_jti=bindparam("pending_after"),
+        previous_jti=bindparam("previous_after"),
+        handed_out_at=bindparam("handed_out"),
+        promoted_at=bindparam("promoted"),
+        last_used_at=bindparam("used"),
+    )
+)
+_UNREVOKED = update(sessions).where(sessions.c.revoked_at.is_(None)).values(revoked_at=bindparam("now"))
+_REVOKE = _UNREVOKED.where(sessions.c.id == bindparam("session"), sessions.c.expires_at > bindparam("now"))
+_REVOKE_ALL = _UNREVOKED.where(sessions.c.user_id == bindparam("account"))
+_REVOKE_OTHERS = _REVOKE_ALL.where(sessions.c.id != bindparam("spared"))
+_REVOKE_THESE = _UNREVOKED.where(sessions.c.id.in_(bindparam("these", expanding=True)))
+_LIVE_NEWEST_FIRST = (
+    select(sessions.c.id)
+    .where(
+        sessions.c.user_id == bindparam("account"),
+        sessions.c.revoked_at.is_(None),
+        sessions.c.expires_at > bindparam("now"),
+    )
+    .order_by(sessions.c.created_at.desc(), sessions.c.id)
+)
+_PURGE = delete(sessions).where(sessions.c.expires_at < bindparam("limit"))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlSessions:
+    connection: AsyncConnection
+
+    async def add(self, session: Session) -> None:
+        await self.connection.execute(_ADD, _to_row(session))
+
+    async def get_with_user(self, session_id: str) -> tuple[Session, User] | None:
+        row = (await self.connection.execute(_WITH_USER, {"session": session_id})).mappings().first()
+        return None if row is None else (_from_row(row), user_from_row(row))
+
+    async def rotate(self, before: Session, after: Session) -> bool:
+        result = await self.connection.execute(
+            _ROTATE,
+            {
+                "session": before.id,
+                "current_before": before.current,
+                "pending_before": before.pending,
+                "previous_before": before.previous,
+                "current_after": after.current,
+                "pending_after": after.pending,
+                "previous_after": after.previous,
+                "handed_out": after.handed_out_at,
+                "promoted": after.promoted_at,
+                "used": after.last_used_at,
+            },
+        )
+        return result.rowcount == 1
+
+    async def revoke(self, session_id: str, *, at: datetime) -> bool:
+        result = await self.connection.execute(_REVOKE, {"session": session_id, "now": at})
+        return result.rowcount == 1
+
+    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
+        if besides is None:
+            await self.connection.execute(_REVOKE_ALL, {"account": user_id, "now": at})
+        else:
+            await self.connection.execute(_REVOKE_OTHERS, {"account": user_id, "now": at, "spared": besides})
+
+    async def revoke_surplus(self, user_id: int, *, keep: int, at: datetime) -> None:
+        live = (await self.connection.execute(_LIVE_NEWEST_FIRST, {"account": user_id, "now": at})).scalars()
+        surplus = live.all()[keep:]
+        if surplus:
+            await self.connection.execute(_REVOKE_THESE, {"these": surplus, "now": at})
+
+    async def purge(self, *, expired_before: datetime) -> int:
+        return (await self.connection.execute(_PURGE, {"limit": expired_before})).rowcount
+
+
+def _from_row(row: RowMapping) -> Session:
+    return Session(
+        id=row[sessions.c.id],
+        user_id=row[sessions.c.user_id],
+        current=row[sessions.c.current_jti],
+        pending=row[sessions.c.pending_jti],
+        previous=row[sessions.c.previous_jti],
+        handed_out_at=row[sessions.c.handed_out_at],
+        promoted_at=row[sessions.c.promoted_at],
+        created_at=row[sessions.c.created_at],
+        last_used_at=row[sessions.c.last_used_at],
+        expires_at=row[sessions.c.expires_at],
+        revoked_at=row[sessions.c.revoked_at],
+        client=Client(address=row[sessions.c.client_address], user_agent=row[sessions.c.client_user_agent]),
+    )
+
+
+def _to_row(session: Session) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "user_id": session.user_id,
+        "current_jti": session.current,
+        "pending_jti": session.pending,
+        "previous_jti": session.previous,
+        "handed_out_at": session.handed_out_at,
+        "promoted_at": session.promoted_at,
+        "created_at": session.created_at,
+        "last_used_at": session.last_used_at,
+        "expires_at": session.expires_at,
+        "revoked_at": session.revoked_at,
+        "client_address": session.client.address,
+        "client_user_agent": session.client.user_agent,
+    }

@@ -1,0 +1,126 @@
+"""SQLite, through aiosqlite."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from contextlib import suppress
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Column, Connection, Insert, Table, event
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from identity.domain.errors import Unavailable
+
+READERS = 4
+_LOW_BYTE = 0xFF  # of an extended result code: the result code it refines
+_OUT_OF_ORDER = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+_VIOLATION = re.compile(r"UNIQUE constraint failed: (\w+)\.(\w+)")
+
+
+class Sqlite:
+    def engines(self, url: URL, *, patience: timedelta) -> tuple[AsyncEngine, AsyncEngine]:
+        """Raises `ValueError` for a URL that does not name a file, and nothing but a file."""
+        path = url.database
+        if not path or path == ":memory:" or url != URL.create("sqlite", database=path):
+            raise ValueError("a SQLite database is written sqlite:///FILE")
+        common = {
+            "connect_args": {
+                "timeout": patience.total_seconds(),
+                "isolation_level": None,  # the driver is not to begin transactions of its own accord
+                "factory": _Connection,
+            },
+            "hide_parameters": True,
+            "max_overflow": 0,
+            "pool_timeout": patience.total_seconds(),
+        }
+        driven = url.set(drivername="sqlite+aiosqlite")
+        # SQLite lets one transaction write at a time. Waiting for one connection is fair; its lock is not.
+        writing = create_async_engine(driven, pool_size=1, **common)
+        reading = create_async_engine(
+            driven,
+            pool_size=READERS,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+            pool_reset_on_return=None,
+            **common,
+        )
+        for engine in (writing, reading):
+            event.listen(engine.sync_engine, "do_connect", _create_privately)
+        event.listen(writing.sync_engine, "connect", _prepare_to_write)
+        event.listen(writing.sync_engine, "begin", _begin)
+        event.listen(reading.sync_engine, "connect", _prepare_to_read)
+        return writing, reading
+
+    def insert_unless_taken(self, table: Table, key: Column[Any]) -> Insert:
+        return _insert_unless_taken(table, key)
+
+    def violated_constraint(self, error: IntegrityError) -> str | None:
+        match = _VIOLATION.fullmatch(str(error.orig))
+        return f"uq_{match[1]}_{match[2]}" if match else None
+
+    def fault(self, error: DBAPIError) -> Unavailable | None:
+        code: int = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_OK)
+        return Unavailable(f"SQLite: {error.orig}") if code & _LOW_BYTE in _OUT_OF_ORDER else None
+
+    def lock_schema(self, connection: Connection) -> None:
+        """BEGIN IMMEDIATE has done it."""
+
+
+class _Connection(sqlite3.Connection):
+    def close(self) -> None:
+        # A statement that was cancelled half-way keeps SQLite from closing, and a transaction that is still
+        # open would keep the lock on the whole database for as long.
+        with suppress(sqlite3.Error):  # closed before, for one
+            self.rollback()
+        super().close()
+
+
+@cache
+def _insert_unless_taken(table: Table, key: Column[Any]) -> Insert:
+    return sqlite.insert(table).on_conflict_do_nothing(index_elements=[key])
+
+
+def _create_privately(dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> None:
+    # SQLite itself would make a file that others may read. Its -wal and -shm files take after this one, so
+    # one that is read-only must not be opened: they would stay read-only when it no longer is.
+    os.close(os.open(arguments[0], os.O_RDWR | os.O_CREAT, mode=0o600))
+
+
+def _prepare_to_write(connection: Any, record: Any) -> None:
+    _run(connection, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
+
+
+def _prepare_to_read(connection: Any, record: Any) -> None:
+    _run(connection, "PRAGMA query_only = ON")
+
+
+def _run(connection: Any, *statements: str) -> None:
+    cursor = connection.cursor()
+    for statement in statements:
+        cursor.execute(statement)
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
