@@ -228,7 +228,7 @@ def _settings(config: Path | None) -> Settings:
 
 
 def _run(settings: Settings, work: Callable[[Container], Coroutine[Any, Any, T]]) -> T:
-    """Does the work with a container of its own. What an operator has to mend ends the process in one line."""
+    """Does the work with a container of its own. What an operator must mend ends the process in one line."""
     from identity.container import build_container
     from identity.domain.errors import Unavailable
     from identity.domain.signing_key import UnreadableKey

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 
 from identity.adapters.sql.schema import REVISION
 from identity.adapters.sql.storage import SqlStorage
+from identity.domain.errors import Unavailable
 
+ATTEMPTS = 6  # of some seconds each, when the database is locked
 MIGRATIONS = Path(__file__).parent / "migrations"
 _applied = Table("alembic_version", MetaData(), Column("version_num", String(32)))
 
@@ -22,20 +25,31 @@ class SqlSchema:
             return await connection.run_sync(_is_current)
 
     async def upgrade(self) -> None:
-        if await self.is_current():
-            return
-        async with self._storage.transaction() as connection:
-            await connection.run_sync(self._upgrade)
+        for attempts_left in reversed(range(ATTEMPTS)):
+            if await self.is_current():
+                return
+            upgrade = self._prepared_upgrade()
+            try:
+                async with self._storage.transaction() as connection:
+                    await connection.run_sync(upgrade)
+            except Unavailable:  # another process may be migrating, for longer than a request would wait
+                if not attempts_left:
+                    raise
 
-    def _upgrade(self, connection: Connection) -> None:
+    def _prepared_upgrade(self) -> Callable[[Connection], None]:
+        """What is to be done under the lock; importing Alembic is done before."""
         from alembic import command
         from alembic.config import Config
 
-        self._storage.dialect.lock_schema(connection)
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+
+        def upgrade(connection: Connection) -> None:
+            self._storage.dialect.lock_schema(connection)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+        return upgrade
 
 
 def _is_current(connection: Connection) -> bool:
