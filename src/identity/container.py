@@ -35,7 +35,7 @@ from identity.application.registration import RegisterUser
 from identity.application.sessions import Authenticate, LogOut, RefreshSession, SignTokens, VerifyToken
 from identity.domain.password_policy import PasswordPolicy
 from identity.domain.secrets import Secret
-from identity.settings import Settings
+from identity.settings import Settings, SettingsError
 
 
 def service_secret(settings: Settings) -> Secret:
@@ -79,9 +79,16 @@ def directory_mailer(settings: Settings) -> DirectoryMailer:
 
 
 def mailer_of_class(settings: Settings) -> Any:
-    """An instance of the named class, made without arguments: it brings its own configuration."""
+    """An instance of the named class, made without arguments: it brings its own configuration.
+
+    Raises:
+        SettingsError: there is no such class, or it does not let itself be made.
+    """
     module, _, name = settings.mail_url.partition(":")
-    return getattr(importlib.import_module(module), name)()
+    try:
+        return getattr(importlib.import_module(module), name)()
+    except Exception as error:
+        raise SettingsError([f"IDENTITY_MAIL_URL {settings.mail_url}: {error}"]) from error
 
 
 def reset_link(settings: Settings) -> str:

@@ -48,7 +48,11 @@ def serve(config: Path | None) -> None:
 
     server.configure_logging()
     _run(settings, _ready)
-    server.serve(settings)
+    try:
+        listener = server.listen(settings)
+    except OSError as error:
+        _fail(EX_UNAVAILABLE, f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}")
+    server.serve(settings, listener)
 
 
 @main.command()
@@ -82,6 +86,8 @@ def createsuperuser(config: Path | None, username: str | None, email: str | None
     from identity.domain.errors import InvalidInput
     from identity.domain.secrets import Secret
 
+    if settings.database_url == "memory:":
+        _fail(EX_CONFIG, "with memory: the account would be gone with this command")
     if noinput and not (username and email):
         raise click.UsageError("--noinput takes --username and --email too.")
     while True:
@@ -233,6 +239,7 @@ def _run(settings: Settings, work: Callable[[Container], Coroutine[Any, Any, T]]
     from identity.domain.errors import Unavailable
     from identity.domain.signing_key import UnreadableKey
     from identity.entrypoints.server import SchemaOutdated
+    from identity.settings import SettingsError
 
     async def run() -> T:
         container = build_container(settings)
@@ -243,6 +250,8 @@ def _run(settings: Settings, work: Callable[[Container], Coroutine[Any, Any, T]]
 
     try:
         return asyncio.run(run())
+    except SettingsError as error:
+        _fail(EX_CONFIG, str(error))
     except Unavailable as error:
         _fail(EX_UNAVAILABLE, f"the database does not answer: {error}")
     except SchemaOutdated as error:

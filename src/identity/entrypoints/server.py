@@ -7,6 +7,7 @@ import contextlib
 import functools
 import logging
 import signal
+import socket
 from collections.abc import AsyncIterator
 from types import FrameType
 from typing import Any
@@ -22,6 +23,8 @@ from identity.entrypoints.http.body import TIME_LIMIT as BODY_TIME_LIMIT
 from identity.entrypoints.worker import working
 from identity.settings import Settings
 
+log = logging.getLogger("identity")
+
 STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 HEAD_TIME_LIMIT = 30.0  # seconds, from the start of a connection or of a further request on it
 HEAD_SIZE_LIMIT = 32 * 1024  # octets
@@ -31,7 +34,8 @@ GRACE = 30  # seconds that accepted requests get to finish
 
 def configure_logging() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for noisy in ("alembic", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 class SchemaOutdated(Exception):
@@ -45,9 +49,11 @@ async def prepare(container: Container) -> None:
         SchemaOutdated: the schema is old, and migrating is left to `identity migrate`.
         UnreadableKey: the signing keys do not open with this secret.
         Unavailable: the database does not answer.
+        SettingsError: the mailer that was named cannot be made.
         OSError: the secret's file cannot be read or written.
     """
     settings = container.settings()
+    container.mailer()
     schema = container.schema()
     if not await schema.is_current():
         if not settings.database_url.startswith("sqlite:") and not settings.auto_migrate:
@@ -66,13 +72,11 @@ def build_app(settings: Settings) -> Litestar:
     return create_app(container, lifespan=functools.partial(_running, container, settings))
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, listener: socket.socket) -> None:
     """Serves until SIGTERM or SIGINT, and returns once every accepted request is answered."""
     config = Config(
         functools.partial(build_app, settings),
         factory=True,
-        host=settings.host,
-        port=settings.port,
         workers=settings.workers,
         http=LimitedProtocol,
         ws="none",
@@ -88,9 +92,20 @@ def serve(settings: Settings) -> None:
     for number in STOPPING_SIGNALS:
         signal.signal(number, lambda *_: None)
     if settings.workers > 1:
-        Multiprocess(config, [config.bind_socket()]).run()
+        Multiprocess(config, [listener]).run()
     else:
-        Server(config).run()
+        Server(config).run(sockets=[listener])
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Takes the address and port that the settings name, or raises `OSError`."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    listener.set_inheritable(True)
+    host, port = listener.getsockname()[:2]
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    log.info("running on http://%s (its API is described at /api/schema/)", address)
+    return listener
 
 
 @contextlib.asynccontextmanager

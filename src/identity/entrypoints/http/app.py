@@ -15,7 +15,7 @@ from identity.entrypoints.http import health, login, passwords, profile, registr
 from identity.entrypoints.http.authentication import provide_client, provide_principal
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
 from identity.entrypoints.http.headers import add_headers
-from identity.entrypoints.http.openapi import OPENAPI, with_trailing_slashes
+from identity.entrypoints.http.openapi import complete, openapi_config
 
 ROUTES = [
     registration.register,
@@ -66,12 +66,12 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
             allow_headers=["authorization", "content-type"],
             expose_headers=["Retry-After", "X-Request-ID"],
         ),
-        openapi_config=OPENAPI,
+        openapi_config=openapi_config(container.settings().public_url),
         lifespan=[lifespan] if lifespan else [],
         logging_config=None,
         debug=False,
     )
-    with_trailing_slashes(app)
+    complete(app)
     return app
 
 

@@ -6,10 +6,11 @@ import msgspec
 from litestar import HttpMethod, Response, route
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 
 from identity.application.health import CheckHealth
 from identity.domain.errors import Unavailable
+from identity.entrypoints.http.openapi import HEALTH, named, operation
+from identity.entrypoints.http.refusals import RETRY_AFTER, refusal
 
 
 class Alive(msgspec.Struct):
@@ -25,7 +26,15 @@ class Readiness(msgspec.Struct):
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 
 
-@route("/health/live", http_method=_METHODS, summary="Is the process running?")
+@route(
+    "/health/live",
+    http_method=_METHODS,
+    operation_id=named("checkLiveness"),
+    tags=[HEALTH],
+    summary="Is the process running?",
+    response_description="It is.",
+    operation_class=operation(Alive("alive"), depends=False),
+)
 async def live() -> Alive:
     return Alive("alive")
 
@@ -34,7 +43,22 @@ async def live() -> Alive:
     "/health/ready",
     http_method=_METHODS,
     summary="Should this process get requests?",
-    responses={503: ResponseSpec(Readiness, description="Not now.", generate_examples=False)},
+    operation_id=named("checkReadiness"),
+    tags=[HEALTH],
+    description="Asks the database. `outbox_age_seconds` is how long the oldest mail has been waiting, 0 if "
+    "none waits; mail that waits is no reason not to be ready.",
+    response_description="It should.",
+    operation_class=operation(
+        Readiness("ready", outbox_age_seconds=0),
+        refuses={
+            503: refusal(
+                "Not now: `stopping`, `database` or `schema` stands in the way.",
+                "Readiness",
+                headers=RETRY_AFTER,
+                examples={"stopping": Readiness("stopping")},
+            )
+        },
+    ),
 )
 async def ready(state: State, check_health: NamedDependency[CheckHealth]) -> Response[Readiness]:
     if state.get("stopping"):

@@ -10,8 +10,9 @@ from identity.application.login import LogIn
 from identity.domain.secrets import Secret
 from identity.domain.session import Client
 from identity.entrypoints.http.body import AnyRequest, read_body
-from identity.entrypoints.http.openapi import FieldErrors, refuses, takes
-from identity.entrypoints.http.sessions import Tokens
+from identity.entrypoints.http.openapi import PASSWORD, SESSIONS, named, operation, request_body, text
+from identity.entrypoints.http.refusals import CHALLENGE, refusal
+from identity.entrypoints.http.sessions import EXAMPLE_TOKENS, Tokens
 
 
 class Credentials(msgspec.Struct):
@@ -22,9 +23,30 @@ class Credentials(msgspec.Struct):
 @post(
     "/api/auth/login/",
     status_code=200,
+    operation_id=named("logIn"),
+    tags=[SESSIONS],
     summary="Log in with a username or an e-mail address",
-    operation_class=takes(Credentials),
-    responses=refuses(invalid=FieldErrors, unauthorized=True),
+    description="Begins a session: an access token for requests, a refresh token for the next access token.",
+    response_description="The session's tokens.",
+    operation_class=operation(
+        EXAMPLE_TOKENS,
+        takes=request_body(
+            Credentials,
+            {"username": "john_doe", "password": "yourpassword123"},
+            username=text("The account's username or e-mail address, in any case."),
+            password=PASSWORD,
+        ),
+        refuses={
+            401: refusal(
+                "Unknown, wrong or disabled: one answer for all of them.",
+                "Detail",
+                headers=CHALLENGE,
+                examples={
+                    "refused": {"detail": "No active account found with the given credentials"},
+                },
+            )
+        },
+    ),
 )
 async def log_in(
     request: AnyRequest, log_in: NamedDependency[LogIn], client: NamedDependency[Client]

@@ -2,27 +2,155 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Router
+from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
     Components,
-    OpenAPIMediaType,
     Operation,
-    RequestBody,
-    Schema,
     SecurityScheme,
+    Tag,
 )
-from litestar.openapi.spec.enums import OpenAPIType
 
-from identity.domain.secrets import Secret
-from identity.entrypoints.http.body import FORM, JSON
+from identity.domain.password_policy import PasswordPolicy
+from identity.entrypoints.http.body import FORM, JSON, REQUIRED, AnyRequest
+from identity.entrypoints.http.documentation import CONTENT_SECURITY_POLICY, DocumentationPage
+from identity.entrypoints.http.refusals import (
+    COMMON_REFUSALS,
+    REFUSAL_SCHEMAS,
+    Node,
+    common,
+    field_errors,
+    refusal,
+    schema,
+)
+
+ACCOUNTS, SESSIONS, PASSWORDS, PROFILE, HEALTH = "Accounts", "Sessions", "Passwords", "Profile", "Health"
+
+BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
+
+_ABOUT = """\
+Accounts, passwords, sessions, tokens and mail for single-page apps.
+
+Bodies are JSON objects, or forms, of text fields without control characters; a number is taken as its text, \
+and a field that is not listed is ignored. Every path is answered with and without its trailing slash."""
+
+_HOW_TO_AUTHENTICATE = """\
+Log in, and send the access token with each request: `Authorization: Bearer <access>`.
+
+An access token lasts a few minutes. When a request is answered with 401, post the refresh token to \
+`/api/auth/token/refresh/`, keep both tokens of the answer, and send the request again with the new access \
+token. If the refresh is answered with 401 as well, the session is over: log in again."""
+
+
+def openapi_config(address: str) -> OpenAPIConfig:
+    """The document at `/api/schema/openapi.json` and a page of it at `/api/schema/`, for one application.
+
+    `address` is where the page's examples reach the service.
+    """
+    return OpenAPIConfig(
+        title="Identity",
+        version=version("identity"),
+        description=_ABOUT,
+        tags=[
+            Tag(name=ACCOUNTS, description="Opening an account."),
+            Tag(name=SESSIONS, description="Logging in, staying logged in, logging out."),
+            Tag(name=PASSWORDS, description="Changing a password, and replacing one that is lost."),
+            Tag(name=PROFILE, description="What an account's owner sees of it."),
+            Tag(name=HEALTH, description="For load balancers and process managers."),
+        ],
+        components=Components(
+            responses=COMMON_REFUSALS,
+            security_schemes={
+                "bearer": SecurityScheme(
+                    type="http", scheme="bearer", bearer_format="JWT", description=_HOW_TO_AUTHENTICATE
+                )
+            },
+        ),
+        openapi_router=Router(
+            "/api/schema",
+            route_handlers=[],
+            include_in_schema=False,
+            before_request=_refuse_unknown_path,
+            response_headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY},
+        ),
+        render_plugins=[DocumentationPage(address), JsonRenderPlugin()],
+    )
+
+
+def complete(app: Litestar) -> None:
+    """Finishes the document that Litestar derived from the routes.
+
+    Paths are in order, for Litestar keeps those of one handler in a set, and have the slash that the contract
+    writes. `$ref`s get what they refer to. HEAD is left out: it is what HTTP says of any GET.
+    """
+    document = app.openapi_schema
+    paths = sorted((document.paths or {}).items())
+    document.paths = {f"{path}/" if path.startswith("/api/") else path: item for path, item in paths}
+    document.components.schemas |= REFUSAL_SCHEMAS
+    for _, item in paths:
+        item.head = None
+        for operation in (item.get, item.post):
+            if isinstance(operation, Documented):
+                document.components.schemas |= operation.schemas
+
+
+def named(name: str, **aliases: str) -> Callable[[Any, Any, list[Any]], str]:
+    """An operation's id; `aliases` has those of further paths by their last part."""
+
+    def operation_id(_handler: Any, method: Any, path: list[Any]) -> str:
+        own = aliases.get(str(path[-1]), name)
+        return f"{own}Head" if method == "HEAD" else own  # must differ, though `complete` leaves it out
+
+    return operation_id
+
+
+# Bodies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What an operation takes: the struct's name, its fields, and an example."""
+
+    name: str
+    fields: dict[str, Node]
+    example: dict[str, str]
+
+
+def request_body(shape: type[msgspec.Struct], example: dict[str, str], **fields: Node) -> Body:
+    names = [field.name for field in msgspec.structs.fields(shape)]
+    return Body(
+        name=shape.__name__,
+        fields={name: fields[name] for name in names},
+        example={name: example[name] for name in names},
+    )
+
+
+def text(description: str, **constraints: Any) -> Node:
+    """A field that is not empty. One that is trimmed first gets no other limit: white space may exceed it."""
+    return {"type": "string", "description": description, "minLength": 1, **constraints}
+
+
+# Not `email`: that is ASCII only, and clients generated from it would refuse addresses that we accept.
+EMAIL = text("An e-mail address, of any script.", format="idn-email")
+PASSWORD = text("The account's password, exactly as it was set.", format="password")
+NEW_PASSWORD = text(
+    "Taken exactly as it is, white space included. Not a common one, not only digits, and not similar to the "
+    "username or the e-mail address.",
+    format="password",
+    minLength=PasswordPolicy().shortest,
+    maxLength=PasswordPolicy().longest,
+)
+
+
+# Answers
 
 
 class Message(msgspec.Struct):
@@ -33,81 +161,87 @@ class Nothing(msgspec.Struct):
     """An empty object."""
 
 
-class Detail(msgspec.Struct, omit_defaults=True):
-    """A refusal of the request as a whole."""
-
-    detail: str
-    code: str = ""
+# Operations
 
 
-class Mistake(msgspec.Struct):
-    """A refusal in the words of the original's own views."""
+class Documented(Operation):
+    """An operation that brings the schemas it refers to."""
 
-    error: str
-
-
-BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
-
-OPENAPI = OpenAPIConfig(
-    title="Identity",
-    version=version("identity"),
-    description="Accounts, passwords, sessions, tokens and mail for single-page apps.",
-    path="/api/schema",
-    render_plugins=[JsonRenderPlugin()],
-    components=Components(
-        security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
-    ),
-)
+    schemas: ClassVar[Node] = {}
 
 
-def with_trailing_slashes(app: Litestar) -> None:
-    """Lists the paths of the API with the slash that the contract writes; both forms are answered."""
-    paths = app.openapi_schema.paths or {}
-    app.openapi_schema.paths = {
-        f"{path}/" if path.startswith("/api/") else path: item for path, item in paths.items()
+def operation(
+    answer: msgspec.Struct,
+    *,
+    takes: Body | None = None,
+    invalid: Node | None = None,
+    mistake: str | None = None,
+    refuses: Mapping[int, Node] | None = None,
+    depends: bool = True,
+) -> type[Operation]:
+    """An operation that answers like this, and everything it may refuse with.
+
+    `invalid` has examples of field errors besides missing fields, `mistake` is the `error` that it may answer
+    with 400, `refuses` has its own refusals by status. What `depends` on nothing is never unavailable.
+    """
+    refusals: dict[int, Any] = {500: common("InternalError")}
+    if depends:
+        refusals |= {503: common("Unavailable")}
+    if takes:
+        refusals |= {
+            400: _not_acceptable(takes, invalid or {}, mistake),
+            408: common("TooSlow"),
+            413: common("TooLarge"),
+            415: common("UnsupportedMediaType"),
+        }
+    refusals |= refuses or {}
+
+    @dataclass
+    class Described(Documented):
+        schemas = _schemas(takes) if takes else {}
+
+        def __post_init__(self) -> None:
+            # Litestar has the status and the schema of the answer from the handler; the rest is said here.
+            derived: Node = dict(self.responses or {})
+            for response in derived.values():
+                response.content[JSON].example = answer
+            self.responses = {**derived, **{str(status): refusals[status] for status in sorted(refusals)}}
+            body: Any = _in_either_form(takes) if takes else None
+            self.request_body = body
+            self.security = self.security or []
+
+    return Described
+
+
+def _not_acceptable(takes: Body, invalid: Node, mistake: str | None) -> Node:
+    return refusal(
+        "Not acceptable. Nothing was changed.",
+        f"{takes.name}Errors",
+        "Detail",
+        *(["Mistake"] if mistake else []),
+        examples={
+            **({"mistake": {"error": mistake}} if mistake else {}),
+            "missing": {name: [REQUIRED] for name in takes.fields},
+            **invalid,
+            "not JSON": {"detail": "JSON parse error - Expecting value: line 1 column 1 (char 0)"},
+        },
+    )
+
+
+def _in_either_form(takes: Body) -> Node:
+    media = {"schema": schema(takes.name), "example": takes.example}
+    return {"content": {JSON: media, FORM: media}, "required": True}
+
+
+def _schemas(takes: Body) -> Node:
+    names = list(takes.fields)
+    return {
+        takes.name: {"type": "object", "properties": takes.fields, "required": names},
+        f"{takes.name}Errors": field_errors(*names),
     }
 
 
-FieldErrors = dict[str, list[str]]
-"""A refusal of fields: each with its messages."""
-
-
-def takes(shape: type[msgspec.Struct]) -> type[Operation]:
-    """An operation with a body of this shape, as JSON or as a form."""
-    fields = msgspec.structs.fields(shape)
-    schema = Schema(
-        type=OpenAPIType.OBJECT,
-        properties={field.name: _text_schema(field.type) for field in fields},
-        required=[field.name for field in fields],
-    )
-
-    @dataclass
-    class WithBody(Operation):
-        def __post_init__(self) -> None:
-            media = OpenAPIMediaType(schema=schema)
-            self.request_body = RequestBody(content={JSON: media, FORM: media}, required=True)
-
-    return WithBody
-
-
-def refuses(*, invalid: Any = None, unauthorized: bool = False) -> dict[int, ResponseSpec]:
-    """The refusals of an operation besides those that any operation may answer with."""
-    responses = {503: _refusal(Detail, "Something the service depends on is down or busy; see Retry-After.")}
-    if invalid is not None:
-        responses |= {
-            400: _refusal(invalid, "Not acceptable; nothing was changed."),
-            408: _refusal(Detail, "The body did not arrive in time."),
-            413: _refusal(Detail, "The body is too large."),
-            415: _refusal(Detail, "Neither JSON nor a form."),
-        }
-    if unauthorized:
-        responses[401] = _refusal(Detail, "Credentials missing or not good.")
-    return responses
-
-
-def _refusal(shape: Any, description: str) -> ResponseSpec:
-    return ResponseSpec(shape, description=description, generate_examples=False)
-
-
-def _text_schema(kind: Any) -> Schema:
-    return Schema(type=OpenAPIType.STRING, format="password" if kind is Secret else None)
+def _refuse_unknown_path(request: AnyRequest) -> None:
+    # Litestar would answer a page of its own to any other path below the document's.
+    if request.path_params:
+        raise NotFoundException

@@ -12,7 +12,19 @@ from identity.domain.secrets import Secret
 from identity.domain.session import Client
 from identity.entrypoints.http.authentication import other_methods
 from identity.entrypoints.http.body import AnyRequest, read_body
-from identity.entrypoints.http.openapi import BEARER, FieldErrors, Message, Mistake, refuses, takes
+from identity.entrypoints.http.openapi import (
+    BEARER,
+    EMAIL,
+    NEW_PASSWORD,
+    PASSWORD,
+    PASSWORDS,
+    Message,
+    named,
+    operation,
+    request_body,
+    text,
+)
+from identity.entrypoints.http.refusals import NOT_AUTHENTICATED
 
 
 class PasswordChange(msgspec.Struct):
@@ -33,9 +45,30 @@ class PasswordReset(msgspec.Struct):
 @post(
     "/api/user/change-password/",
     status_code=200,
+    operation_id=named("changePassword"),
+    tags=[PASSWORDS],
     summary="Change the password",
-    operation_class=takes(PasswordChange),
-    responses=refuses(invalid=FieldErrors | Mistake, unauthorized=True),
+    description="The account's other sessions end, this one goes on. The owner gets a mail.",
+    response_description="The new password holds.",
+    operation_class=operation(
+        Message("Password changed successfully"),
+        takes=request_body(
+            PasswordChange,
+            {"old_password": "yourpassword123", "new_password": "yournewpassword123"},
+            old_password=PASSWORD,
+            new_password=NEW_PASSWORD,
+        ),
+        mistake="Incorrect old password",
+        invalid={
+            "similar password": {
+                "new_password": [
+                    "The password is too similar to the username.",
+                    "The password is too similar to the email address.",
+                ]
+            }
+        },
+        refuses={401: NOT_AUTHENTICATED},
+    ),
     security=BEARER,
 )
 async def change(
@@ -57,9 +90,16 @@ change_by_other_methods = other_methods("/api/user/change-password/", HttpMethod
 @post(
     "/api/auth/forgot-password/",
     status_code=200,
+    operation_id=named("requestPasswordReset"),
+    tags=[PASSWORDS],
     summary="Ask for a mail with a reset link",
-    operation_class=takes(ForgottenPassword),
-    responses=refuses(invalid=FieldErrors),
+    description="Answers the same, and as quickly, whether or not the address belongs to an account.",
+    response_description="If the address belongs to an account, a mail is on its way.",
+    operation_class=operation(
+        Message("Password reset instructions sent to your email"),
+        takes=request_body(ForgottenPassword, {"email": "john@example.com"}, email=EMAIL),
+        invalid={"not an address": {"email": ["Enter a valid email address."]}},
+    ),
 )
 async def forgot(request: AnyRequest, request_reset: NamedDependency[RequestReset]) -> Message:
     body = await read_body(request, ForgottenPassword)
@@ -70,9 +110,24 @@ async def forgot(request: AnyRequest, request_reset: NamedDependency[RequestRese
 @post(
     "/api/auth/reset-password/",
     status_code=200,
+    operation_id=named("resetPassword"),
+    tags=[PASSWORDS],
     summary="Set a new password with a mailed link",
-    operation_class=takes(PasswordReset),
-    responses=refuses(invalid=FieldErrors | Mistake),
+    description="All sessions of the account end, and its owner gets a mail. A link works once, and only for "
+    "a while; a password that is not acceptable does not spend it.",
+    response_description="The new password holds.",
+    operation_class=operation(
+        Message("Password has been reset successfully"),
+        takes=request_body(
+            PasswordReset,
+            {"uidb64": "MQ", "token": "password_reset_token", "password": "newpassword123"},
+            uidb64=text("The part of the mailed link that says whose it is."),
+            token=text("The part of the mailed link that is secret."),
+            password=NEW_PASSWORD,
+        ),
+        mistake="Invalid or expired token.",
+        invalid={"weak password": {"password": ["This password is too common."]}},
+    ),
 )
 async def reset(
     request: AnyRequest, reset_password: NamedDependency[ResetPassword], client: NamedDependency[Client]

@@ -11,7 +11,8 @@ from litestar.di import NamedDependency
 from identity.application.profile import ShowProfile
 from identity.application.sessions import Principal
 from identity.entrypoints.http.authentication import other_methods
-from identity.entrypoints.http.openapi import BEARER, refuses
+from identity.entrypoints.http.openapi import BEARER, PROFILE, named, operation
+from identity.entrypoints.http.refusals import NOT_AUTHENTICATED
 
 
 class ProfileAnswer(msgspec.Struct):
@@ -25,8 +26,22 @@ class ProfileAnswer(msgspec.Struct):
 @route(
     "/api/user/profile/",
     http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    operation_id=named("showProfile"),
+    tags=[PROFILE],
     summary="See one's own profile",
-    responses=refuses(unauthorized=True),
+    description="`last_updated` is when the password was last changed, at first `date_joined`. More fields "
+    "may be added.",
+    response_description="The account that the access token speaks for.",
+    operation_class=operation(
+        ProfileAnswer(
+            id=1,
+            username="john_doe",
+            email="john@example.com",
+            date_joined=datetime(2024, 12, 19, 10, tzinfo=UTC),
+            last_updated=datetime(2024, 12, 19, 10, tzinfo=UTC),
+        ),
+        refuses={401: NOT_AUTHENTICATED},
+    ),
     security=BEARER,
 )
 async def show(

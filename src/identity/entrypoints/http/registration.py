@@ -8,10 +8,20 @@ from litestar.di import NamedDependency
 
 from identity.application.registration import RegisterUser
 from identity.domain.errors import InvalidInput
+from identity.domain.names import USERNAME_LIMIT
 from identity.domain.secrets import Secret
 from identity.domain.session import Client
 from identity.entrypoints.http.body import AnyRequest, Unreadable, read_body
-from identity.entrypoints.http.openapi import FieldErrors, Message, refuses, takes
+from identity.entrypoints.http.openapi import (
+    ACCOUNTS,
+    EMAIL,
+    NEW_PASSWORD,
+    Message,
+    named,
+    operation,
+    request_body,
+    text,
+)
 
 
 class Registration(msgspec.Struct):
@@ -22,9 +32,38 @@ class Registration(msgspec.Struct):
 
 @post(
     "/api/auth/register/",
+    operation_id=named("register"),
+    tags=[ACCOUNTS],
     summary="Open an account",
-    operation_class=takes(Registration),
-    responses=refuses(invalid=FieldErrors),
+    description="A username and an e-mail address each belong to one account, whatever their case. What is "
+    "wrong with any field comes back in one answer.",
+    response_description="The account is open, and its owner may log in.",
+    operation_class=operation(
+        Message("User created successfully"),
+        takes=request_body(
+            Registration,
+            {"username": "john_doe", "email": "john@example.com", "password": "yourpassword123"},
+            username=text(
+                f"At most {USERNAME_LIMIT} letters, digits and @ . + - _, not counting white space around "
+                "them. An @ only where it is the account's own e-mail address."
+            ),
+            email=EMAIL,
+            password=NEW_PASSWORD,
+        ),
+        invalid={
+            "taken": {
+                "username": ["A user with that username already exists."],
+                "email": ["A user with that email already exists."],
+            },
+            "weak password": {
+                "password": [
+                    "This password is too short. It must contain at least 8 characters.",
+                    "This password is too common.",
+                    "This password is entirely numeric.",
+                ]
+            },
+        },
+    ),
 )
 async def register(
     request: AnyRequest, register_user: NamedDependency[RegisterUser], client: NamedDependency[Client]

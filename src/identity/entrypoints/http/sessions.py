@@ -9,7 +9,8 @@ from litestar.di import NamedDependency
 from identity.application.sessions import LogOut, RefreshSession, VerifyToken
 from identity.domain.session import Client
 from identity.entrypoints.http.body import AnyRequest, read_body
-from identity.entrypoints.http.openapi import FieldErrors, Nothing, refuses, takes
+from identity.entrypoints.http.openapi import SESSIONS, Nothing, named, operation, request_body, text
+from identity.entrypoints.http.refusals import TOKEN_REFUSED
 
 
 class Tokens(msgspec.Struct):
@@ -25,12 +26,26 @@ class AnyToken(msgspec.Struct):
     token: str
 
 
+EXAMPLE_TOKENS = Tokens(access="jwt_access_token", refresh="jwt_refresh_token")
+REFRESH_TOKEN = request_body(
+    RefreshToken, {"refresh": "jwt_refresh_token"}, refresh=text("A refresh token of the session.")
+)
+
+
 @post(
     "/api/auth/token/refresh/",
     status_code=200,
+    operation_id=named("refreshSession"),
+    tags=[SESSIONS],
     summary="Get a new access token",
-    operation_class=takes(RefreshToken),
-    responses=refuses(invalid=FieldErrors, unauthorized=True),
+    description="Keep both tokens of the answer: soon after the new refresh token is first used, the old one "
+    "is no longer good, and whoever sends it all the same ends the session.",
+    response_description="A new access token, and the refresh token to use next.",
+    operation_class=operation(
+        EXAMPLE_TOKENS,
+        takes=REFRESH_TOKEN,
+        refuses={401: TOKEN_REFUSED},
+    ),
 )
 async def refresh(
     request: AnyRequest, refresh_session: NamedDependency[RefreshSession], client: NamedDependency[Client]
@@ -43,9 +58,20 @@ async def refresh(
 @post(
     "/api/auth/token/verify/",
     status_code=200,
+    operation_id=named("verifyToken"),
+    tags=[SESSIONS],
     summary="Ask whether a token is good",
-    operation_class=takes(AnyToken),
-    responses=refuses(invalid=FieldErrors, unauthorized=True),
+    description="Asks the session too: no token is good once its session is over. Changes nothing.",
+    response_description="It is good.",
+    operation_class=operation(
+        Nothing(),
+        takes=request_body(
+            AnyToken,
+            {"token": "jwt_access_token"},
+            token=text("An access token or a refresh token."),
+        ),
+        refuses={401: TOKEN_REFUSED},
+    ),
 )
 async def verify(request: AnyRequest, verify_token: NamedDependency[VerifyToken]) -> Nothing:
     body = await read_body(request, AnyToken)
@@ -56,9 +82,18 @@ async def verify(request: AnyRequest, verify_token: NamedDependency[VerifyToken]
 @post(
     ["/api/auth/logout/", "/api/auth/token/blacklist/"],
     status_code=200,
+    operation_id=named("logOut", blacklist="blacklistToken"),
+    tags=[SESSIONS],
     summary="End the session",
-    operation_class=takes(RefreshToken),
-    responses=refuses(invalid=FieldErrors, unauthorized=True),
+    description="Any refresh token of the session will do, superseded ones included. All its tokens are "
+    "refused from now on, access tokens too. `/api/auth/token/blacklist/` is another name of "
+    "`/api/auth/logout/`.",
+    response_description="The session is over.",
+    operation_class=operation(
+        Nothing(),
+        takes=REFRESH_TOKEN,
+        refuses={401: TOKEN_REFUSED},
+    ),
 )
 async def log_out(
     request: AnyRequest, log_out: NamedDependency[LogOut], client: NamedDependency[Client]

@@ -1,0 +1,440 @@
+"""What the documents say is true: the walks are run, the tables and numbers are compared with the code."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from importlib import import_module, resources
+from pathlib import Path
+
+import click
+import pytest
+from litestar import Litestar
+
+from identity.application import outbox
+from identity.container import build_container
+from identity.domain.errors import (
+    IdentityError,
+    InvalidInput,
+    MailDeferred,
+    MailRefused,
+    Unavailable,
+)
+from identity.domain.password_policy import PasswordPolicy
+from identity.entrypoints import cli, server, worker
+from identity.entrypoints.http import body
+from identity.entrypoints.http.app import create_app
+from identity.entrypoints.http.errors import REFUSALS
+from identity.settings import Settings, describe
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "identity"
+IDENTITY = Path(sys.executable).with_name("identity")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+# Where the README speaks of a module of `application` that has no heading of its own.
+UNDER_ANOTHER_HEADING = {
+    "outbox": ("Mail", "outbox"),
+    "profile": ("Routes", "profile"),
+    "health": ("Running it", "/health/ready"),
+    "housekeeping": ("Commands", "identity purge"),
+}
+NO_FEATURES = {"__init__", "ports", "conflicts"}
+
+
+def headings(text: str) -> list[str]:
+    return re.findall(r"^#+ (.+)$", _without_blocks(text), re.MULTILINE)
+
+
+def section(title: str) -> str:
+    _, found, rest = README.partition(f"\n## {title}\n")
+    assert found, f"the README has no heading {title}"
+    return rest.partition("\n## ")[0]
+
+
+def blocks(title: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", section(title), re.MULTILINE | re.DOTALL)
+
+
+def table(title: str) -> list[tuple[str, ...]]:
+    """The rows of the section's only table, without its head."""
+    lines = [line for line in section(title).splitlines() if line.startswith("|")]
+    rows = [tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in lines]
+    head, rule, *rest = rows
+    assert set("".join(rule)) <= set("-|"), f"{title}: not one table"
+    assert {len(row) for row in rest} == {len(head)}
+    return rest
+
+
+def flowing(text: str) -> str:
+    """The text as one line, so that a phrase is found wherever it wraps."""
+    return " ".join(text.split())
+
+
+def _without_blocks(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """As a deployer's shell has it before anything is set."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("IDENTITY_", "PYTEST_"))}
+    return inherited | more
+
+
+# The walks
+
+
+class Serving:
+    """`identity serve`, with what it has printed so far."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir()
+        self.output, self.log = directory / "stdout", directory / "stderr"
+        empty = directory / "started here"
+        empty.mkdir()
+        with self.output.open("wb") as output, self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [IDENTITY, "serve"], cwd=empty, env=environment(IDENTITY_PORT="0"), stdout=output, stderr=log
+            )
+
+    def address(self) -> str:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.process.poll() is None:
+            found = re.search(r"running on (http://127\.0\.0\.1:\d+)", self.log.read_text(encoding="utf-8"))
+            if found:
+                return found[1]
+            time.sleep(0.05)
+        raise AssertionError(f"the server did not start: {self.log.read_text(encoding='utf-8')}")
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[Serving]:
+    service = Serving(tmp_path / "service")
+    try:
+        yield service
+    finally:
+        service.process.kill()
+        service.process.wait()
+
+
+@pytest.mark.skipif(
+    "CI" not in os.environ and not (shutil.which("bash") and shutil.which("curl")), reason="needs bash and curl"
+)
+def test_the_walk_with_curl_answers_what_its_comments_say(serving: Serving, tmp_path: Path) -> None:
+    walk = "".join(blocks("A walk through it", "sh"))
+    wait_for_the_link = (
+        'until link=$(grep -om1 "http://localhost:3000/reset-password/[^ ]*" "$PRINTED"); do sleep 0.1; done'
+    )
+    script, links = re.subn(r"^link=http.*\.\.\.$", wait_for_the_link, walk, flags=re.MULTILINE)
+    assert links == 1
+    script, addresses = re.subn(r"http://127\.0\.0\.1:8000\b", serving.address(), script)
+    assert addresses == 1
+    options = 'write-out = "\\n"\nnoproxy = "*"\n'  # an answer does not end its line
+    (tmp_path / ".curlrc").write_text(options, encoding="utf-8")
+
+    path = os.pathsep.join([str(IDENTITY.parent), os.environ["PATH"]])  # for its python3
+    run = subprocess.run(
+        ["bash", "-c", f"set -eu\n{script}"],
+        env=environment(PRINTED=str(serving.output), CURL_HOME=str(tmp_path), PATH=path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (run.returncode, run.stderr) == (0, "")
+    promised = [line.removeprefix("# ") for line in walk.splitlines() if line.startswith("# {")]
+    answers = run.stdout.splitlines()
+    assert len(answers) == len(promised) > 0
+    for answer, promise in zip(answers, promised, strict=True):
+        is_beginning = promise.endswith(",")
+        assert answer.startswith(promise) if is_beginning else answer == promise
+    assert serving.stop() == 0
+
+
+def test_the_walk_leaves_out_no_endpoint_of_the_original_api() -> None:
+    walk = "".join(blocks("A walk through it", "sh"))
+    for endpoint in ("register", "login", "token/refresh", "logout", "forgot-password", "reset-password"):
+        assert f"$api/auth/{endpoint}/" in walk
+    for endpoint in ("profile", "change-password"):
+        assert f"$api/user/{endpoint}/" in walk
+
+
+def test_the_python_block_prints_what_its_comment_says(tmp_path: Path) -> None:
+    (block,) = blocks("From Python", "python")
+    promised = re.findall(r"^print\(.*\)  # (.*)$", block, re.MULTILINE)
+    run = subprocess.run(
+        [sys.executable, "-c", block],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.stderr == ""
+    assert run.stdout.splitlines() == promised != []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_readme_begins_with_the_two_commands_and_the_makefile_has_them() -> None:
+    first = re.search(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert first
+    assert [line.split("#")[0].strip() for line in first[1].splitlines()] == ["make serve", "make test"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.findall(r"^(serve|test):", makefile, re.MULTILINE) == ["serve", "test"]
+
+
+# The tables
+
+
+def test_the_settings_table_is_that_of_the_code() -> None:
+    expected = [
+        (f"`{row.name}`", f"`{row.default}`" if row.default else "none", row.meaning)
+        for row in describe(Settings())
+    ]
+    assert table("Settings") == expected
+
+
+def test_every_variable_that_a_document_names_is_a_setting() -> None:
+    known = {row.name for row in describe(Settings())}
+    for name in (*DOCUMENTS, "Makefile", ".ci/run"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert set(re.findall(r"IDENTITY_[A-Z0-9_]*[A-Z0-9]", text)) <= known, name
+
+
+@pytest.fixture(scope="module")
+def app() -> Litestar:
+    return create_app(build_container(Settings(database_url="memory:")))
+
+
+def test_the_routes_table_is_that_of_the_app(app: Litestar) -> None:
+    described = {
+        f"{method.upper()} {path}": operation["summary"]
+        for path, item in app.openapi_schema.to_schema()["paths"].items()
+        for method, operation in item.items()
+        if method in {"get", "post", "put", "patch", "delete"}
+    }
+    in_the_readme = dict(table("Routes"))
+    about_the_api = {row: text for row, text in in_the_readme.items() if row.startswith("GET /api/schema/")}
+    assert {row: text for row, text in in_the_readme.items() if row not in about_the_api} == described
+    assert set(about_the_api) == {"GET /api/schema/", "GET /api/schema/openapi.json"}
+
+
+def test_the_routes_table_leaves_out_nothing_that_the_app_answers(app: Litestar) -> None:
+    served = {
+        (method, route.path)
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", [])
+        for method in handler.http_methods
+        if method not in {"HEAD", "OPTIONS"} and not (handler.name or "").endswith("other methods")
+    }
+    served.discard(("GET", "/api/schema/{path:str}"))  # the framework's own "not found" below the schema
+    told = {tuple(row.split(" ")) for row, _ in table("Routes")}
+    assert served == {(method, path.rstrip("/")) for method, path in told}
+
+
+def test_every_path_that_the_readme_names_is_a_route() -> None:
+    told = {row.split(" ")[1] for row, _ in table("Routes")}
+    named = {path.rstrip(".") for path in re.findall(r"(?<![\w.])/(?:api|health)/[\w/.-]+", README)}
+    named |= {f"/api/{path}" for path in re.findall(r"\$api/([\w/-]+)", README)}
+    assert named <= told
+
+
+def refusals() -> Iterator[tuple[type[IdentityError], IdentityError]]:
+    """A sample of each kind that reaches a client."""
+    fields = {"username": ["This field is required."], "email": ["Enter a valid email address."]}
+    for kind in REFUSALS:
+        if issubclass(kind, InvalidInput):
+            yield kind, kind(fields)
+        elif issubclass(kind, Unavailable):
+            yield kind, kind("the database")
+        else:
+            yield kind, kind()
+
+
+def test_the_errors_table_is_that_of_the_code() -> None:
+    expected = []
+    for kind, sample in refusals():
+        refusal = REFUSALS[kind](sample)
+        expected.append((f"`{kind.code}`", str(refusal.status), refusal.body))
+    told = [(code, status, json.loads(text.strip("`"))) for code, status, text in table("Errors")]
+    assert told == expected
+
+
+def kinds_of_refusal(kind: type[IdentityError] = IdentityError) -> Iterator[type[IdentityError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from kinds_of_refusal(child)
+
+
+def test_every_refusal_that_can_reach_a_client_is_in_the_errors_table() -> None:
+    for module in PACKAGE.rglob("*.py"):
+        if "migrations" not in module.parts and module.stem != "__main__":
+            import_module(".".join(module.relative_to(PACKAGE.parent).with_suffix("").parts))
+    ours = {kind for kind in kinds_of_refusal() if kind.__module__.startswith("identity.")}
+    assert {MailDeferred, MailRefused} < ours
+    assert {kind for kind in ours if not set(kind.__mro__) & set(REFUSALS)} == {MailDeferred, MailRefused}
+    told = {code.strip("`") for code, _, _ in table("Errors")}
+    assert {kind.code for kind in ours} - {"mail_deferred", "mail_refused"} == told
+
+
+def test_no_refusal_of_mail_can_reach_a_client() -> None:
+    places = [*(PACKAGE / "entrypoints" / "http").glob("*.py"), *(PACKAGE / "application").glob("*.py")]
+    naming = {path.name for path in places if "MailDeferred" in path.read_text(encoding="utf-8")}
+    assert naming <= {"outbox.py", "ports.py"}
+
+
+def test_the_commands_table_is_that_of_the_command_line() -> None:
+    context = click.Context(cli.main)
+    assert isinstance(cli.main, click.Group)
+    expected = {}
+    for name, command in cli.main.commands.items():
+        arguments = [p.make_metavar(context) for p in command.params if isinstance(p, click.Argument)]
+        options = {option for p in command.params if isinstance(p, click.Option) for option in p.opts}
+        expected[" ".join(["identity", name, *arguments])] = options
+    rows = {command.strip("`"): text for command, text in table("Commands")}
+    assert list(rows) == list(expected)
+    for command, text in rows.items():
+        assert set(re.findall(r"--[a-z-]+", text)) <= expected[command]
+
+
+def test_the_commands_section_names_the_variable_and_the_statuses_of_the_code() -> None:
+    text = flowing(section("Commands"))
+    assert f"`{cli.PASSWORD_VARIABLE}`" in text
+    assert f"Exit status {cli.EX_DATAERR} means bad input" in text
+    assert f"{cli.EX_UNAVAILABLE} that the database does not answer" in text
+    assert f"{cli.EX_TEMPFAIL} that mail did not go out now" in text
+    assert f"{cli.EX_CONFIG} that a setting or the schema is wrong" in text
+
+
+# The prose
+
+
+def test_every_feature_has_a_heading_in_the_readme() -> None:
+    titles = {title.lower() for title in headings(README)}
+    features = {path.stem for path in (PACKAGE / "application").glob("*.py")} - NO_FEATURES
+    assert {"registration", "login", "sessions", "passwords", "mail"} <= features
+    for feature in sorted(features - titles):
+        assert feature in UNDER_ANOTHER_HEADING, f"{feature} has no heading"
+        title, word = UNDER_ANOTHER_HEADING[feature]
+        assert word in section(title)
+
+
+def test_the_house_is_drawn_as_it_stands() -> None:
+    (drawing,) = blocks("The house", "")
+    told = set(re.findall(r"^  (\w+(?:/|\.py)) ", drawing, re.MULTILINE))
+    rooms = {
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in PACKAGE.iterdir()
+        if path.name not in {"__pycache__", "__init__.py", "__main__.py", "py.typed"}
+    }
+    assert told == rooms
+
+
+def spelled(number: int) -> str:
+    return {1: "one", 2: "two", 5: "five", 7: "seven", 30: "thirty"}[number]
+
+
+def common_passwords() -> int:
+    packed = resources.files("identity.adapters").joinpath("common_passwords.txt.gz").read_bytes()
+    return len(set(gzip.decompress(packed).decode().split("\n")) - {""})
+
+
+def phrases() -> Sequence[str]:
+    """Each number that the README quotes, in its words, made from the code's constant."""
+    defaults, policy = Settings(), PasswordPolicy()
+    minute, hour, day = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+    assert defaults.reuse_window == minute
+    assert defaults.reset_lifetime == hour
+    assert day == outbox.RESETS_COUNTED_FOR
+    assert defaults.shutdown_delay == timedelta(seconds=1)
+    assert hour.total_seconds() == worker.PURGE_EVERY
+    return (
+        f"http://{defaults.host}:{defaults.port}/api/schema/",
+        f"{policy.shortest} to {policy.longest} characters",
+        f"none of {common_passwords():,} common ones",
+        f"An access token lasts {spelled(defaults.access_lifetime // minute)} minutes",
+        f"unused for {spelled(defaults.refresh_idle // day)} days",
+        f"or {spelled(defaults.refresh_lifetime // day)} days old",
+        f"An account has at most {defaults.sessions_per_account};",
+        "more than a minute later",
+        "good once and for an hour",
+        f"at most {spelled(outbox.RESETS_A_DAY)} are mailed to an account in a day",
+        f"Within {spelled(int(worker.PAUSE))} seconds the first terminal prints the mail",
+        "the server does so every hour",
+        "a second later the listener closes",
+        f"does not arrive within {body.TIME_LIMIT:.0f} seconds, 413 beyond {body.SIZE_LIMIT // 1024} KiB",
+        f"{server.HEAD_TIME_LIMIT:.0f} seconds and {server.HEAD_SIZE_LIMIT // 1024} KiB for a request's head",
+        f"{body.TIME_LIMIT:.0f} seconds and {body.SIZE_LIMIT // 1024} KiB for its body",
+        f"JSON {body.DEPTH_LIMIT} levels deep",
+    )
+
+
+@pytest.mark.parametrize("phrase", phrases())
+def test_the_readme_quotes_the_numbers_of_the_code(phrase: str) -> None:
+    assert phrase in flowing(README)
+
+
+def anchors(path: Path) -> set[str]:
+    """The fragments that a rendered document's headings can be reached by."""
+    titles = headings(path.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_somewhere(document: str) -> None:
+    text = _without_blocks((ROOT / document).read_text(encoding="utf-8"))
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    for target in targets:
+        if target.startswith(("https://", "http://", "mailto:")):
+            continue
+        name, _, fragment = target.partition("#")
+        path = ROOT / name if name else ROOT / document
+        assert path.is_file(), target
+        assert not fragment or fragment in anchors(path), target
+
+
+def test_contributing_is_short() -> None:
+    assert len(CONTRIBUTING.splitlines()) < 60
+
+
+def test_every_path_that_contributing_names_is_there() -> None:
+    named = set(re.findall(r"(?<![\w<>/.-])((?:[\w.-]+/)+[\w.-]*)(?![\w<>/])", CONTRIBUTING))
+    named |= set(re.findall(r"`(\w+\.py)`", CONTRIBUTING))
+    named -= {".venv/bin/python"}  # stands there once `make` has run
+    assert "domain/errors.py" in named
+    rooms = (ROOT, PACKAGE, PACKAGE / "application", PACKAGE / "entrypoints" / "http", ROOT / "tests")
+    missing = {name for name in named if not any((room / name).exists() for room in rooms)}
+    assert missing <= {"test_passwords.py"}  # in each of the folders of tests/ that the sentence speaks of
+    assert list((ROOT / "tests").rglob("test_passwords.py"))
+
+
+def test_the_command_for_one_test_finds_tests() -> None:
+    command = re.search(r"^\.venv/bin/python (-m pytest .*)$", CONTRIBUTING, re.MULTILINE)
+    assert command
+    run = subprocess.run(
+        [sys.executable, *command[1].split(), "--collect-only", "-q", "-p", "no:cacheprovider"],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
