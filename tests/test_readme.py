@@ -133,7 +133,8 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
 
 
 @pytest.mark.skipif(
-    "CI" not in os.environ and not (shutil.which("bash") and shutil.which("curl")), reason="needs bash and curl"
+    "CI" not in os.environ and not (shutil.which("bash") and shutil.which("curl")),
+    reason="needs bash and curl",
 )
 def test_the_walk_with_curl_answers_what_its_comments_say(serving: Serving, tmp_path: Path) -> None:
     walk = "".join(blocks("A walk through it", "sh"))
