@@ -104,13 +104,19 @@ class JwtTokens:
             raise TokenRefused(TokenFault.INVALID) from None
 
 
+def _text(claim: object) -> str:
+    if not isinstance(claim, str):
+        raise TypeError(claim)
+    return claim
+
+
 def _claims(payload: dict[str, Any]) -> Claims:
     try:
         return Claims(
             kind=TokenKind(payload["token_type"]),
             user_id=int(payload["sub"]),
-            session_id=payload["sid"],
-            jti=payload["jti"],
+            session_id=_text(payload["sid"]),
+            jti=_text(payload["jti"]),
             issued_at=datetime.fromtimestamp(payload["iat"], UTC),
             expires_at=datetime.fromtimestamp(payload["exp"], UTC),
         )

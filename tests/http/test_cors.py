@@ -1,0 +1,103 @@
+"""Which pages of other origins may call the API."""
+
+from __future__ import annotations
+
+import pytest
+
+ALLOWED = ["http://localhost:3000", "http://localhost:5173"]
+FOREIGN = [
+    "null",
+    "http://evil.example",
+    "http://localhost",
+    "https://localhost:3000",
+    "http://localhost:30000",
+    "http://localhost:3000.evil.example",
+    "http://evil.example#http://localhost:3000",
+    "http://evil.example/http://localhost:3000",
+    "http://sub.localhost:3000",
+    "http://LOCALHOST:3000",
+    "http://localhost:3000/",
+    "http://localhost:3000 http://evil.example",
+    "*",
+    "",
+]
+PREFLIGHT = {
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization, content-type",
+}
+
+
+@pytest.mark.parametrize("origin", ALLOWED)
+@pytest.mark.parametrize("path", ["/api/auth/login/", "/api/user/profile/", "/api/user/change-password"])
+async def test_a_preflight_of_an_allowed_origin_is_granted(shared_service, path, origin):
+    answer = await shared_service.client.options(path, headers={"Origin": origin, **PREFLIGHT})
+    assert answer.status_code in {200, 204}
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert answer.headers["Vary"] == "Origin"
+    methods = set(answer.headers["Access-Control-Allow-Methods"].split(", "))
+    assert {"GET", "POST"} <= methods <= {"GET", "HEAD", "POST", "OPTIONS"}
+    headers = {name.lower() for name in answer.headers["Access-Control-Allow-Headers"].split(", ")}
+    assert {"authorization", "content-type"} <= headers
+    assert "*" not in headers
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/api/auth/login/", 200),
+        ("POST", "/api/auth/register/", 400),
+        ("GET", "/api/user/profile/", 401),
+        ("GET", "/api/nowhere/", 404),
+        ("GET", "/api/auth/login/", 405),
+    ],
+)
+async def test_an_allowed_origin_may_read_every_answer_and_its_exposed_headers(
+    shared_service, method, path, status
+):
+    answer = await shared_service.client.request(
+        method,
+        path,
+        json={"username": "john_doe", "password": "yourpassword123"} if method == "POST" else None,
+        headers={"Origin": ALLOWED[0]},
+    )
+    assert answer.status_code == status
+    assert answer.headers["Access-Control-Allow-Origin"] == ALLOWED[0]
+    assert answer.headers["Vary"] == "Origin"
+    assert set(answer.headers["Access-Control-Expose-Headers"].split(", ")) == {"Retry-After", "X-Request-ID"}
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("origin", FOREIGN)
+async def test_another_origin_is_neither_granted_nor_reflected(shared_service, origin):
+    for answer in (
+        await shared_service.client.options("/api/auth/login/", headers={"Origin": origin, **PREFLIGHT}),
+        await shared_service.client.post("/api/auth/login/", json={}, headers={"Origin": origin}),
+        await shared_service.client.get("/api/user/profile/", headers={"Origin": origin}),
+        await shared_service.client.get("/api/nowhere/", headers={"Origin": origin}),
+    ):
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+        assert "evil" not in str(answer.headers) + answer.text
+
+
+async def test_a_preflight_of_another_origin_is_refused(shared_service):
+    answer = await shared_service.client.options(
+        "/api/auth/login/", headers={"Origin": "http://evil.example", **PREFLIGHT}
+    )
+    assert answer.status_code == 400
+    assert not [name for name in answer.headers if name.lower().startswith("access-control-allow-origin")]
+
+
+async def test_the_origins_are_a_setting(start):
+    service = await start(cors_origins=("https://app.example",))
+    for origin, allowed in (("https://app.example", True), (ALLOWED[0], False)):
+        answer = await service.client.get("/health/live", headers={"Origin": origin})
+        assert ("Access-Control-Allow-Origin" in answer.headers) is allowed
+
+
+async def test_without_any_origin_in_the_setting_none_is_granted(start):
+    service = await start(cors_origins=())
+    for origin in (*ALLOWED, "null", "http://evil.example"):
+        answer = await service.client.get("/health/live", headers={"Origin": origin})
+        assert "Access-Control-Allow-Origin" not in answer.headers
