@@ -1,0 +1,113 @@
+"""Throwing away what is over, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from tests.application.world import (
+    NEW_PASSWORD,
+    PASSWORD,
+    RESET_LIFETIME,
+    SESSION_LIFETIME,
+    World,
+)
+
+from identity.application.housekeeping import DEAD_LETTERS_KEPT, KEPT_AFTER_EXPIRY, Purged
+from identity.domain.errors import MailRefused, OneTimeTokenRefused, TokenFault, TokenRefused
+
+TICK = timedelta(microseconds=1)
+NOTHING = Purged(sessions=0, one_time_tokens=0, dead_letters=0)
+
+
+class TestPurging:
+    async def test_an_empty_service(self, world: World) -> None:
+        assert await world.purge_expired() == NOTHING
+
+    async def test_sessions_long_after_their_absolute_end(self, world: World) -> None:
+        await world.registered()
+        await world.logged_in()
+        world.clock.advance(timedelta(days=1))
+        await world.logged_in()
+        world.clock.advance(SESSION_LIFETIME + KEPT_AFTER_EXPIRY - timedelta(days=1))
+        assert await world.purge_expired() == NOTHING
+        world.clock.advance(TICK)
+        assert await world.purge_expired() == Purged(sessions=1, one_time_tokens=0, dead_letters=0)
+        assert await world.purge_expired() == NOTHING
+        world.clock.advance(timedelta(days=1))
+        assert await world.purge_expired() == Purged(sessions=1, one_time_tokens=0, dead_letters=0)
+
+    async def test_reset_tokens_long_after_they_expired(self, world: World) -> None:
+        await world.registered()
+        await world.reset_link()
+        world.clock.advance(RESET_LIFETIME + KEPT_AFTER_EXPIRY)
+        assert await world.purge_expired() == NOTHING
+        world.clock.advance(TICK)
+        assert await world.purge_expired() == Purged(sessions=0, one_time_tokens=1, dead_letters=0)
+
+    async def test_dead_letters_after_thirty_days(self, world: World) -> None:
+        async def never(_: object) -> None:
+            raise MailRefused("no such mailbox")
+
+        await world.registered()
+        await world.request_reset(email="alice@example.com")
+        world.mailer.before = never
+        await world.delivered()
+        world.clock.advance(DEAD_LETTERS_KEPT)
+        assert (await world.purge_expired()).dead_letters == 0
+        assert world.waiting == ["password_reset"]
+        world.clock.advance(TICK)
+        assert (await world.purge_expired()).dead_letters == 1
+        assert world.waiting == []
+
+
+class TestWhatStays:
+    async def test_accounts_and_the_audit_log(self, world: World) -> None:
+        await world.registered()
+        await world.logged_in()
+        world.clock.advance(timedelta(days=10_000))
+        await world.purge_expired()
+        assert world.happened == ["UserRegistered", "LoggedIn"]
+        await world.logged_in()
+
+    async def test_whatever_still_works(self, world: World) -> None:
+        await world.registered()
+        pair = await world.logged_in()
+        link = await world.reset_link()
+        assert await world.purge_expired() == NOTHING
+        await world.refreshed(pair)
+        await world.reset_password(**link.with_password(NEW_PASSWORD))
+
+    async def test_mail_that_waits_however_long(self, world: World) -> None:
+        await world.registered()
+        pair = await world.logged_in()
+        await world.changed(pair)
+        world.clock.advance(timedelta(days=300))
+        await world.purge_expired()
+        assert len(await world.delivered()) == 1
+
+    async def test_what_was_thrown_away_does_not_come_back_when_the_clock_is_set_back(
+        self, world: World
+    ) -> None:
+        await world.registered()
+        pair = await world.logged_in()
+        link = await world.reset_link()
+        world.clock.advance(SESSION_LIFETIME + KEPT_AFTER_EXPIRY + TICK)
+        await world.purge_expired()
+        world.clock.advance(-SESSION_LIFETIME - KEPT_AFTER_EXPIRY)
+        with pytest.raises(TokenRefused) as refusal:
+            await world.refreshed(pair)
+        assert refusal.value.reason is TokenFault.BLACKLISTED
+        with pytest.raises(OneTimeTokenRefused):
+            await world.reset_password(**link.with_password(NEW_PASSWORD))
+        await world.logged_in("alice", PASSWORD)
+
+    async def test_the_count_of_todays_reset_mails(self, world: World) -> None:
+        """The tokens are what is counted: purging must not open a way around the cap."""
+        await world.registered()
+        for _ in range(5):
+            await world.reset_link()
+        world.clock.advance(timedelta(hours=23))
+        await world.purge_expired()
+        await world.request_reset(email="alice@example.com")
+        assert await world.delivered() == []

@@ -1,0 +1,394 @@
+"""Random histories of the whole service beside a model of it that fits on a page.
+
+Two accounts; clients that store each new refresh token, that never do, and that lose answers; thieves who
+copy a token and use it as their own; changes, resets and mail in any order, and a clock that moves on.
+Whatever happens, the service must say what the model says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from tests.application.world import (
+    ACCESS_LIFETIME,
+    IDLE,
+    RESET_LIFETIME,
+    REUSE_WINDOW,
+    SESSION_LIFETIME,
+    ResetLink,
+    World,
+    link_in,
+)
+
+from identity.domain.errors import (
+    AccessTokenRefused,
+    IdentityError,
+    InvalidInput,
+    LoginRefused,
+    OneTimeTokenRefused,
+    TokenRefused,
+    WrongPassword,
+)
+from identity.domain.secrets import PasswordHash, Secret
+from identity.domain.tokens import TokenPair
+
+T = TypeVar("T")
+
+NAMES = ["alice", "bob"]
+PASSWORDS = ["yourpassword123", "yournewpassword123", "newpassword123"]
+TOO_SHORT = "short"
+DAY = timedelta(days=1)
+PAUSES = [timedelta(seconds=seconds) for seconds in (0, 1, 20, 59, 60, 61, 240)]
+WAITS = [*PAUSES, *map(timedelta, (0, 0, 0, 1, 2, 6), (300, 1800, 3600, 0, 0, 0))]
+WHICH = st.integers(0, 9)
+MOSTLY = st.sampled_from([True, True, True, False])
+
+
+@dataclass
+class Account:
+    password: str
+    good_links: dict[str, datetime] = field(default_factory=dict)
+    """The tokens that were mailed and neither spent nor voided, and until when they are good."""
+    reset_mails: list[datetime] = field(default_factory=list)
+    notices: set[str] = field(default_factory=set)
+    """The notices that wait to be sent."""
+
+
+@dataclass
+class Session:
+    """The four rules of refreshing."""
+
+    id: str
+    owner: str
+    current: str
+    began_at: datetime
+    used_at: datetime
+    handed_out_at: datetime
+    promoted_at: datetime
+    pending: str | None = None
+    previous: str | None = None
+    has_ended: bool = False
+    is_known_to_a_thief: bool = False
+
+    def is_live(self, at: datetime) -> bool:
+        return not self.has_ended and at < self.used_at + IDLE and at < self.began_at + SESSION_LIFETIME
+
+    def accepts(self, jti: str, at: datetime) -> bool:
+        is_slow_tab = jti == self.previous and at < self.promoted_at + REUSE_WINDOW
+        return jti in {self.current, self.pending} or is_slow_tab
+
+    def child_for(self, jti: str, at: datetime) -> str | None:
+        """The child that is handed out again, or `None` for a new one. Promotes a pending token."""
+        if jti == self.pending:
+            self.current, self.previous, self.promoted_at = jti, self.current, at
+            return None
+        is_old = jti == self.current and at >= self.handed_out_at + REUSE_WINDOW
+        return None if is_old else self.pending
+
+
+@dataclass
+class Holder:
+    """Whoever holds tokens of a session: its owner's client, or a thief."""
+
+    session: Session
+    stores_refresh_tokens: bool
+    refresh: str
+    jti: str
+    access: str
+    access_until: datetime
+
+
+class Service(RuleBasedStateMachine):
+    links = Bundle("links")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.world = World(sessions_per_account=1000)
+        self.accounts: dict[str, Account] = {}
+        self.sessions: list[Session] = []
+        self.holders: list[Holder] = []
+        self.asked_at: dict[str, datetime] = {}
+        """Whose reset mail waits, and since when; also of those who have no account (yet)."""
+
+    def teardown(self) -> None:
+        self.loop.close()
+
+    def result(self, call: Coroutine[Any, Any, T]) -> T | IdentityError:
+        """What the service answers, or how it refuses."""
+        try:
+            return self.loop.run_until_complete(call)
+        except IdentityError as refusal:
+            return refusal
+
+    @property
+    def now(self) -> datetime:
+        return self.world.clock.now()
+
+    def holder(self, which: int) -> Holder:
+        """One of those whose session is live, or the last one whose session is over."""
+        live = [holder for holder in self.holders if holder.session.is_live(self.now)]
+        over = [holder for holder in self.holders if not holder.session.is_live(self.now)]
+        candidates = [*live, *over[-1:]]
+        return candidates[which % len(candidates)]
+
+    @rule(time=st.sampled_from(WAITS))
+    def wait(self, time: timedelta) -> None:
+        self.world.clock.advance(time)
+
+    # --- accounts -----------------------------------------------------------------------------------------
+
+    @initialize(password=st.sampled_from(PASSWORDS), stores=MOSTLY)
+    def begin_with_somebody(self, password: str, stores: bool) -> None:
+        self.register("alice", password)
+        self.log_in(0, stores, by_address=True)
+
+    @rule(name=st.sampled_from(NAMES), password=st.sampled_from([*PASSWORDS, TOO_SHORT]))
+    def register(self, name: str, password: str) -> None:
+        result = self.result(
+            self.world.register_user(
+                username=name.upper(), email=f"{name}@example.com", password=Secret(password)
+            )
+        )
+        is_acceptable = name not in self.accounts and password != TOO_SHORT
+        assert isinstance(result, InvalidInput) is not is_acceptable
+        if is_acceptable:
+            self.accounts[name] = Account(password)
+
+    @rule(name=st.sampled_from(NAMES), password=st.sampled_from(PASSWORDS), by_address=st.booleans())
+    def fail_to_log_in(self, name: str, password: str, by_address: bool) -> None:
+        if name not in self.accounts or self.accounts[name].password != password:
+            assert isinstance(self.log_in_attempt(name, password, by_address), LoginRefused)
+
+    def log_in_attempt(self, name: str, password: str, by_address: bool) -> TokenPair | IdentityError:
+        username = f"{name}@Example.COM" if by_address else name
+        return self.result(self.world.log_in(username=username, password=Secret(password)))
+
+    @rule(which=WHICH, stores=MOSTLY, by_address=st.booleans())
+    def log_in(self, which: int, stores: bool, by_address: bool) -> None:
+        name = list(self.accounts)[which % len(self.accounts)]
+        pair = self.log_in_attempt(name, self.accounts[name].password, by_address)
+        assert isinstance(pair, TokenPair)
+        claims = self.loop.run_until_complete(self.world.claims(pair.refresh))
+        session = Session(
+            id=claims.session_id,
+            owner=name,
+            current=claims.jti,
+            began_at=self.now,
+            used_at=self.now,
+            handed_out_at=self.now,
+            promoted_at=self.now,
+        )
+        self.sessions.append(session)
+        self.holders.append(
+            Holder(
+                session=session,
+                stores_refresh_tokens=stores,
+                refresh=pair.refresh,
+                jti=claims.jti,
+                access=pair.access,
+                access_until=self.now + ACCESS_LIFETIME,
+            )
+        )
+
+    # --- sessions -----------------------------------------------------------------------------------------
+
+    @rule(which=WHICH, times=st.lists(st.tuples(st.sampled_from(PAUSES), MOSTLY), max_size=5))
+    def refresh_several_times(self, which: int, times: list[tuple[timedelta, bool]]) -> None:
+        holder = self.holder(which)
+        for pause, answer_arrives in times:
+            if holder.session.has_ended:
+                return
+            self.refresh(holder, answer_arrives=answer_arrives)
+            self.wait(pause)
+
+    def refresh(self, holder: Holder, *, answer_arrives: bool = True) -> None:
+        session = holder.session
+        pair = self.result(self.world.refresh_session(refresh=holder.refresh))
+        if not session.is_live(self.now):
+            assert isinstance(pair, TokenRefused)
+            return
+        if not session.accepts(holder.jti, self.now):
+            assert isinstance(pair, TokenRefused)
+            assert session.is_known_to_a_thief, "an honest client was logged out"
+            session.has_ended = True
+            self.accounts[session.owner].notices.add("session reused")
+            return
+        jti = self.loop.run_until_complete(self.world.claims(pair.refresh)).jti
+        child = session.child_for(holder.jti, self.now)
+        if child is None:
+            assert jti not in {session.current, session.pending, session.previous}
+        else:
+            assert jti == child
+        session.pending, session.handed_out_at, session.used_at = jti, self.now, self.now
+        if answer_arrives:
+            holder.access = pair.access
+            holder.access_until = min(self.now + ACCESS_LIFETIME, session.began_at + SESSION_LIFETIME)
+            if holder.stores_refresh_tokens:
+                holder.refresh, holder.jti = pair.refresh, jti
+
+    @rule(
+        which=WHICH,
+        stores=MOSTLY,
+        turns=st.lists(st.tuples(st.booleans(), st.sampled_from(PAUSES)), min_size=3, max_size=8),
+    )
+    def steal(self, which: int, stores: bool, turns: list[tuple[bool, timedelta]]) -> None:
+        owner = self.holder(which)
+        owner.session.is_known_to_a_thief = True
+        thief = replace(owner, stores_refresh_tokens=stores)
+        self.holders.append(thief)
+        for is_the_thiefs, pause in turns:
+            if owner.session.has_ended:
+                return
+            self.refresh(thief if is_the_thiefs else owner)
+            self.wait(pause)
+
+    @rule(which=WHICH)
+    def verify(self, which: int) -> None:
+        holder = self.holder(which)
+        session, before = holder.session, self.world.state()
+        for token, is_good in (
+            (holder.refresh, session.accepts(holder.jti, self.now)),
+            (holder.access, self.now < holder.access_until),
+        ):
+            result = self.result(self.world.verify_token(token=token))
+            assert isinstance(result, TokenRefused) is not (is_good and session.is_live(self.now))
+        assert self.world.state() == before
+
+    @rule(which=WHICH)
+    def log_out(self, which: int) -> None:
+        holder = self.holder(which)
+        session = holder.session
+        is_over = session.has_ended or self.now >= session.began_at + SESSION_LIFETIME
+        assert isinstance(self.result(self.world.log_out(refresh=holder.refresh)), TokenRefused) is is_over
+        session.has_ended = True
+
+    # --- passwords ----------------------------------------------------------------------------------------
+
+    @rule(
+        which=WHICH,
+        knows_the_old=MOSTLY,
+        new=st.sampled_from([*PASSWORDS, TOO_SHORT]),
+        refreshes_first=MOSTLY,
+    )
+    def change_password(self, which: int, knows_the_old: bool, new: str, refreshes_first: bool) -> None:
+        holder = self.holder(which)
+        account = self.accounts[holder.session.owner]
+        old = account.password if knows_the_old else "not the password"
+        if refreshes_first:
+            self.refresh(holder)
+
+        async def changes() -> None:
+            principal = await self.world.authenticate(access=holder.access)
+            await self.world.change_password(
+                principal=principal, old_password=Secret(old), new_password=Secret(new)
+            )
+
+        result = self.result(changes())
+        if not holder.session.is_live(self.now) or self.now >= holder.access_until:
+            assert isinstance(result, AccessTokenRefused)
+        elif new == TOO_SHORT:
+            assert isinstance(result, InvalidInput)
+        elif not knows_the_old:
+            assert isinstance(result, WrongPassword)
+        else:
+            assert result is None
+            self.set_password(holder.session.owner, new, besides=holder.session)
+
+    @rule(name=st.sampled_from(NAMES))
+    def forget_password(self, name: str) -> None:
+        assert self.result(self.world.request_reset(email=f"{name}@example.com")) is None
+        self.asked_at.setdefault(name, self.now)
+
+    @rule(target=links, names=st.lists(st.sampled_from(NAMES), max_size=6))
+    def read_mail(self, names: list[str]) -> Any:
+        """Reads what waits, and then asks for one more at a time."""
+        links = self.deliver_mail()
+        for name in names:
+            self.forget_password(name)
+            links += self.deliver_mail()
+        return multiple(*links)
+
+    def deliver_mail(self) -> list[tuple[str, ResetLink]]:
+        expected: Counter[tuple[str, bool]] = Counter()
+        for name, account in self.accounts.items():
+            today = [at for at in account.reset_mails if at > self.now - DAY]
+            asked_at = self.asked_at.get(name)
+            if asked_at is not None and self.now < asked_at + RESET_LIFETIME and len(today) < 5:
+                account.reset_mails.append(self.now)
+                expected[f"{name}@example.com", True] += 1
+            expected[f"{name}@example.com", False] += len(account.notices)
+            account.notices.clear()
+        self.asked_at.clear()
+
+        sent = self.loop.run_until_complete(self.world.delivered())
+        resets = [message for message in sent if "/reset-password/" in message.text]
+        assert Counter((message.to.value, message in resets) for message in sent) == expected
+        links = [(message.to.local_part, link_in(message)) for message in resets]
+        for name, link in links:
+            self.accounts[name].good_links[link.token] = self.now + RESET_LIFETIME
+        return links
+
+    @rule(addressed_link=links, password=st.sampled_from([*PASSWORDS, TOO_SHORT]))
+    def reset_password(self, addressed_link: tuple[str, ResetLink], password: str) -> None:
+        name, link = addressed_link
+        result = self.result(self.world.reset_password(**link.with_password(Secret(password))))
+        good_until = self.accounts[name].good_links.get(link.token)
+        if good_until is None or self.now >= good_until:
+            assert isinstance(result, OneTimeTokenRefused)
+        elif password == TOO_SHORT:
+            assert isinstance(result, InvalidInput)
+        else:
+            assert result is None
+            self.set_password(name, password)
+
+    def set_password(self, name: str, password: str, besides: Session | None = None) -> None:
+        account = self.accounts[name]
+        account.password = password
+        account.good_links.clear()
+        account.notices.add("password changed")
+        for session in self.sessions:
+            if session.owner == name and session is not besides:
+                session.has_ended = True
+
+    # --- at any time --------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_live_sessions_are_those_of_the_model(self) -> None:
+        stored = self.world.state().sessions.values()
+        live = {session.id for session in stored if session.is_live(at=self.now, idle=IDLE)}
+        assert live == {session.id for session in self.sessions if session.is_live(self.now)}
+
+    @invariant()
+    def exactly_the_password_of_the_model_works(self) -> None:
+        async def working(password_hash: PasswordHash) -> list[str]:
+            verify = self.world.hasher.verify
+            return [each for each in PASSWORDS if await verify(Secret(each), password_hash)]
+
+        for user in self.world.state().users.values():
+            account = self.accounts[user.email.local_part]
+            assert self.loop.run_until_complete(working(user.password_hash)) == [account.password]
+
+
+class TestTheWholeService:
+    def test_says_what_the_model_says(self) -> None:
+        run_state_machine_as_test(
+            Service,
+            settings=settings(max_examples=70, stateful_step_count=40, derandomize=True, deadline=None),
+        )

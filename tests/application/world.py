@@ -1,0 +1,365 @@
+"""The whole service on memory adapters, and short ways of going through its public API."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from identity.adapters.mail.jinja import JinjaRenderer
+from identity.adapters.memory import (
+    FixedClock,
+    MemoryMailer,
+    MemorySchema,
+    MemoryStorage,
+    MemoryTokens,
+    PlainHasher,
+    SeededRandomness,
+    WordList,
+)
+from identity.application.health import CheckHealth
+from identity.application.housekeeping import PurgeExpired
+from identity.application.login import LogIn
+from identity.application.mail import Message
+from identity.application.outbox import DeliverMail
+from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
+from identity.application.ports import UnitOfWork
+from identity.application.profile import ShowProfile
+from identity.application.registration import RegisterUser
+from identity.application.sessions import (
+    Authenticate,
+    LogOut,
+    Principal,
+    RefreshSession,
+    SignTokens,
+    VerifyToken,
+)
+from identity.domain.names import Username
+from identity.domain.password_policy import PasswordPolicy
+from identity.domain.secrets import PasswordHash, Secret
+from identity.domain.session import Client
+from identity.domain.tokens import Claims, TokenPair
+from identity.domain.user import User
+
+PASSWORD = Secret("yourpassword123")
+NEW_PASSWORD = Secret("yournewpassword123")
+WRONG_PASSWORD = Secret("not the password")
+COMMON_PASSWORD = Secret("password123")
+
+ACCESS_LIFETIME = timedelta(minutes=5)
+SESSION_LIFETIME = timedelta(days=30)
+IDLE = timedelta(days=7)
+REUSE_WINDOW = timedelta(seconds=60)
+RESET_LIFETIME = timedelta(minutes=60)
+SESSIONS_PER_ACCOUNT = 50
+
+BROWSER = Client(address="192.0.2.7", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetLink:
+    """What the link of a reset mail carries."""
+
+    uidb64: str
+    token: str
+
+    def with_password(self, password: Secret) -> dict[str, Any]:
+        """As `ResetPassword` takes it."""
+        return {"uidb64": self.uidb64, "token": Secret(self.token), "password": password}
+
+
+class Tap:
+    """Stands before every port: writes down each call, and lets the one that is chosen fail."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.answers: dict[str, Any] = {}
+        self._failures: dict[int | str, Exception] = {}
+        self._broken: dict[str, Exception] = {}
+
+    def forget(self) -> None:
+        self.calls.clear()
+
+    def fail_once(self, call: int | str, error: Exception) -> None:
+        """Lets the next call of this name, or the one of this number from now, raise."""
+        self.forget()
+        self._failures = {call: error}
+
+    def fail_always(self, name: str, error: Exception) -> None:
+        """Lets every call of this name raise from now on."""
+        self.forget()
+        self._broken = {name: error}
+
+    def answer_once(self, name: str, answer: Any) -> None:
+        """Lets the next call of this name do nothing but answer, as when somebody else was first."""
+        self.forget()
+        self.answers = {name: answer}
+
+    def __call__(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self._broken:
+            raise self._broken[name]
+        for call in (name, len(self.calls)):
+            if call in self._failures:
+                raise self._failures.pop(call)
+
+    def on(self, name: str, port: Any) -> Any:
+        return _Tapped(name, port, self)
+
+    def on_storage(self, name: str, opened: Callable[[], AbstractAsyncContextManager[UnitOfWork]]) -> Any:
+        @asynccontextmanager
+        async def tapped() -> AsyncIterator[UnitOfWork]:
+            self(name)
+            async with opened() as uow:
+                yield UnitOfWork(
+                    **{part.name: self.on(part.name, getattr(uow, part.name)) for part in fields(uow)}
+                )
+                if name == "begin":
+                    self("commit")
+
+        return tapped
+
+
+class _Tapped:
+    def __init__(self, name: str, port: Any, tap: Tap) -> None:
+        self._name = name
+        self._port = port
+        self._tap = tap
+
+    def __getattr__(self, attribute: str) -> Any:
+        method = getattr(self._port, attribute)
+
+        @functools.wraps(method)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            name = f"{self._name}.{attribute}"
+            self._tap(name)
+            if name in self._tap.answers:
+                return _answering(self._tap.answers.pop(name))
+            return method(*args, **kwargs)
+
+        return called
+
+    def __contains__(self, item: Any) -> bool:
+        self._tap(f"{self._name}.contains")
+        return item in self._port
+
+
+async def _answering(answer: Any) -> Any:
+    return answer
+
+
+class Hasher:
+    """A test may change today's parameters, or have something happen once while a password is worked on."""
+
+    def __init__(self) -> None:
+        self.today = PlainHasher(cost=1)
+        self.while_hashing: Callable[[], Awaitable[Any]] | None = None
+        self.while_verifying: Callable[[], Awaitable[Any]] | None = None
+
+    async def hash(self, password: Secret) -> PasswordHash:
+        meanwhile, self.while_hashing = self.while_hashing, None
+        if meanwhile is not None:
+            await meanwhile()
+        return await self.today.hash(password)
+
+    async def verify(self, password: Secret, password_hash: PasswordHash | None) -> bool:
+        meanwhile, self.while_verifying = self.while_verifying, None
+        if meanwhile is not None:
+            await meanwhile()
+        return await self.today.verify(password, password_hash)
+
+    def needs_rehash(self, password_hash: PasswordHash) -> bool:
+        return self.today.needs_rehash(password_hash)
+
+
+class Mailer(MemoryMailer):
+    """The one in memory; a test may have something happen before a message is taken, or after."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: Callable[[Message], Awaitable[Any]] = _nothing
+        self.after: Callable[[Message], Awaitable[Any]] = _nothing
+
+    async def send(self, message: Message) -> None:
+        await self.before(message)
+        await super().send(message)
+        await self.after(message)
+
+
+async def _nothing(message: Message) -> None:
+    """Nothing happens."""
+
+
+@functools.cache
+def renderer() -> JinjaRenderer:
+    """One for all worlds: it holds no state, and compiles its templates only once."""
+    return JinjaRenderer(sender="Identity <identity@example.org>")
+
+
+class World:
+    """Every use case, named as in the container, over ports that a test can look into."""
+
+    def __init__(self, *, sessions_per_account: int = SESSIONS_PER_ACCOUNT) -> None:
+        self.tap = Tap()
+        self.clock = FixedClock()
+        self.storage = MemoryStorage()
+        self.hasher = Hasher()
+        self.mailer = Mailer()
+
+        clock = self.tap.on("clock", self.clock)
+        begin = self.tap.on_storage("begin", self.storage.begin)
+        read = self.tap.on_storage("read", self.storage.read)
+        hasher = self.tap.on("hasher", self.hasher)
+        randomness = self.tap.on("randomness", SeededRandomness())
+        tokens = self.tap.on("tokens", MemoryTokens(self.clock))
+        judge_password = JudgePassword(
+            common_passwords=self.tap.on(
+                "common_passwords", WordList([COMMON_PASSWORD.reveal(), "12345678"])
+            ),
+            policy=PasswordPolicy(),
+        )
+        sign_tokens = SignTokens(tokens=tokens, randomness=randomness, access_lifetime=ACCESS_LIFETIME)
+
+        self._tokens = tokens
+        self.register_user = RegisterUser(
+            read=read, begin=begin, hasher=hasher, judge_password=judge_password, clock=clock
+        )
+        self.log_in = LogIn(
+            read=read,
+            begin=begin,
+            hasher=hasher,
+            sign_tokens=sign_tokens,
+            clock=clock,
+            randomness=randomness,
+            session_lifetime=SESSION_LIFETIME,
+            sessions_per_account=sessions_per_account,
+        )
+        self.refresh_session = RefreshSession(
+            begin=begin,
+            tokens=tokens,
+            sign_tokens=sign_tokens,
+            clock=clock,
+            randomness=randomness,
+            idle=IDLE,
+            reuse_window=REUSE_WINDOW,
+        )
+        self.log_out = LogOut(begin=begin, tokens=tokens, clock=clock)
+        self.verify_token = VerifyToken(
+            read=read, tokens=tokens, clock=clock, idle=IDLE, reuse_window=REUSE_WINDOW
+        )
+        self.authenticate = Authenticate(read=read, tokens=tokens, clock=clock, idle=IDLE)
+        self.show_profile = ShowProfile()
+        self.change_password = ChangePassword(
+            read=read,
+            begin=begin,
+            hasher=hasher,
+            judge_password=judge_password,
+            clock=clock,
+            randomness=randomness,
+        )
+        self.request_reset = RequestReset(begin=begin, clock=clock, randomness=randomness)
+        self.reset_password = ResetPassword(
+            read=read,
+            begin=begin,
+            hasher=hasher,
+            judge_password=judge_password,
+            clock=clock,
+            randomness=randomness,
+        )
+        self.deliver_mail = DeliverMail(
+            read=read,
+            begin=begin,
+            renderer=self.tap.on("renderer", renderer()),
+            mailer=self.tap.on("mailer", self.mailer),
+            clock=clock,
+            randomness=randomness,
+            reset_url="https://app.example.org/reset-password/{uidb64}/{token}",
+            reset_lifetime=RESET_LIFETIME,
+        )
+        self.purge_expired = PurgeExpired(begin=begin, clock=clock)
+        self.check_health = CheckHealth(read=read, schema=self.tap.on("schema", MemorySchema()), clock=clock)
+
+    # --- short ways ---------------------------------------------------------------------------------------
+
+    async def registered(self, username: str = "alice", email: str | None = None) -> User:
+        return await self.register_user(
+            username=username, email=email or f"{username}@example.com", password=PASSWORD
+        )
+
+    async def logged_in(self, username: str = "alice", password: Secret = PASSWORD) -> TokenPair:
+        return await self.log_in(username=username, password=password, client=BROWSER)
+
+    async def principal(self, pair: TokenPair) -> Principal:
+        return await self.authenticate(access=pair.access)
+
+    async def refreshed(self, pair: TokenPair) -> TokenPair:
+        return await self.refresh_session(refresh=pair.refresh)
+
+    async def changed(self, pair: TokenPair, old: Secret = PASSWORD, new: Secret = NEW_PASSWORD) -> None:
+        await self.change_password(
+            principal=await self.principal(pair), old_password=old, new_password=new, client=BROWSER
+        )
+
+    async def delivered(self) -> list[Message]:
+        """Sends all mail that is due; what arrived."""
+        before = len(self.mailer.sent)
+        while await self.deliver_mail():
+            pass
+        return self.mailer.sent[before:]
+
+    async def reset_link(self, email: str = "alice@example.com") -> ResetLink:
+        """Asks for a reset, and reads the mail."""
+        await self.request_reset(email=email)
+        (message,) = [mail for mail in await self.delivered() if "/reset-password/" in mail.text]
+        return link_in(message)
+
+    async def disable(self, user: User) -> None:
+        """As an operator will."""
+        async with self.storage.begin() as uow:
+            stored = await uow.users.get(user.id)
+            assert stored is not None
+            await uow.users.save(stored.disabled(at=self.clock.now()))
+
+    # --- looking into it ----------------------------------------------------------------------------------
+
+    def state(self) -> Any:
+        """All that is stored. It can be kept, and compared with what is stored later."""
+        return self.storage.committed()
+
+    @property
+    def happened(self) -> list[str]:
+        return [event.kind for event in self.storage.events]
+
+    @property
+    def waiting(self) -> list[str]:
+        """The kinds of mail in the outbox."""
+        return [intent.kind.value for intent in self.storage.intents]
+
+    async def claims(self, token: str) -> Claims:
+        return await self._tokens.read(token, expected=None)
+
+    async def stored_user(self, username: str = "alice") -> User:
+        async with self.storage.read() as uow:
+            user = await uow.users.with_username(Username(username))
+        assert user is not None
+        return user
+
+    async def is_live(self, pair: TokenPair) -> bool:
+        """Whether the session of these tokens is live, asked of the storage."""
+        claims = await self.claims(pair.refresh)
+        async with self.storage.read() as uow:
+            found = await uow.sessions.get_with_user(claims.session_id)
+        assert found is not None
+        return found[0].is_live(at=self.clock.now(), idle=IDLE)
+
+
+def link_in(message: Message) -> ResetLink:
+    (link,) = set(re.findall(r"https://app\.example\.org/\S+", message.text))
+    _, _, uidb64, token = PurePosixPath(urlsplit(link).path).parts
+    return ResetLink(uidb64=uidb64, token=token)
