@@ -134,7 +134,7 @@ def test_help_lists_every_command() -> None:
     assert isinstance(cli.main, click.Group)
     assert set(cli.main.commands) == set(COMMANDS)
     text = succeeds("--help")
-    _, _, listed = text.partition("Commands:\n")
+    listed = text.partition("Commands:\n")[2].partition("\n\n")[0]
     assert {line.split()[0] for line in listed.splitlines() if line.strip()} == set(COMMANDS)
     assert "--config" in text
     assert succeeds("-h") == text
@@ -472,17 +472,22 @@ def test_a_test_mail_to_what_is_no_address_is_refused() -> None:
 def test_deliver_mail_once_sends_what_is_due_and_stops() -> None:
     create_john()
     ask_for_a_reset("john@example.com")
-    assert succeeds("deliver-mail", "--once", IDENTITY_MAIL_URL="directory:mail") == "1 mail handled.\n"
+    assert succeeds("deliver-mail", "--once", IDENTITY_MAIL_URL="directory:mail") == (
+        "Mails: 1 sent, 0 dropped, 0 deferred, 0 dead.\n"
+    )
     (mail,) = mails()
     assert b"http://localhost:3000/reset-password/MQ/" in mail.read_bytes().replace(b"=\n", b"")
-    assert succeeds("deliver-mail", "--once", IDENTITY_MAIL_URL="directory:mail") == "0 mails handled.\n"
+    assert succeeds("deliver-mail", "--once", IDENTITY_MAIL_URL="directory:mail") == (
+        "Mails: 0 sent, 0 dropped, 0 deferred, 0 dead.\n"
+    )
     assert len(mails()) == 1
 
 
 def test_deliver_mail_once_keeps_what_it_cannot_send(dead_port: int) -> None:
     create_john()
     ask_for_a_reset("john@example.com")
-    succeeds("deliver-mail", "--once", IDENTITY_MAIL_URL=f"smtp://127.0.0.1:{dead_port}")
+    result = identity("deliver-mail", "--once", IDENTITY_MAIL_URL=f"smtp://127.0.0.1:{dead_port}")
+    assert (result.exit_code, result.stdout) == (75, "Mails: 0 sent, 0 dropped, 1 deferred, 0 dead.\n")
     assert is_mail_waiting()
 
 
@@ -525,12 +530,53 @@ def test_a_database_that_does_not_answer_is_reported_in_one_line() -> None:
 
 def test_another_secret_than_that_of_the_database_is_reported_in_one_line() -> None:
     create_john()
-    assert stat.S_IMODE(Path("identity.secret").stat().st_mode) == 0o600
-    Path("identity.secret").unlink()
-    result = identity("serve")
+    result = identity("serve", IDENTITY_SECRET="another-secret-of-at-least-32-bytes!")
     assert result.exit_code == 78
     (line,) = result.stderr.splitlines()
     assert "do not open with this secret" in line
+
+
+def test_a_secret_that_is_lost_is_missed_and_not_replaced() -> None:
+    create_john()
+    Path("identity.secret").unlink()
+    result = identity("serve")
+    assert result.exit_code == 78
+    assert "identity.secret is missing" in result.stderr
+    assert not Path("identity.secret").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"short\n", b"\xff" * 40])
+def test_a_secret_file_without_a_good_secret_is_refused(content: bytes) -> None:
+    Path("identity.secret").touch(mode=0o600)
+    Path("identity.secret").write_bytes(content)
+    result = identity("serve")
+    assert result.exit_code == 78
+    assert "the secret in identity.secret" in result.stderr
+
+
+def test_a_secret_file_that_others_may_read_is_refused() -> None:
+    create_john()
+    assert stat.S_IMODE(Path("identity.secret").stat().st_mode) == 0o600
+    Path("identity.secret").chmod(0o644)
+    result = identity("serve")
+    assert result.exit_code == 78
+    assert "chmod 600" in result.stderr
+
+
+def test_a_template_that_is_wrong_is_found_at_the_start() -> None:
+    Path("templates").mkdir()
+    Path("templates/password_reset.txt").write_text("Subject: x\n\n{{ nope }}\n", encoding="utf-8")
+    result = identity("serve", IDENTITY_TEMPLATES="templates")
+    assert result.exit_code == 78
+    assert "password_reset.txt" in result.stderr
+
+
+def test_a_mailer_class_that_cannot_send_is_refused() -> None:
+    result = identity("serve", IDENTITY_MAIL_URL="collections.abc:Sized")
+    assert result.exit_code == 78
+    result = identity("serve", IDENTITY_MAIL_URL="identity.adapters.system:SystemClock")
+    assert result.exit_code == 78
+    assert "has no `async def send(self, message)`" in result.stderr
 
 
 def test_purge_tells_what_it_deleted() -> None:

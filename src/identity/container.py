@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import secrets
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from identity.adapters.mail.directory import DirectoryMailer
 from identity.adapters.mail.jinja import JinjaRenderer
 from identity.adapters.mail.smtp import Security, SmtpMailer
 from identity.adapters.memory import MemoryMailer, MemorySchema, MemoryStorage
-from identity.adapters.secret_file import read_or_create_secret
+from identity.adapters.secret_file import create_secret_file
 from identity.adapters.sql.migration import SqlSchema
 from identity.adapters.sql.storage import SqlStorage
 from identity.adapters.system import SystemClock, SystemRandomness
@@ -42,12 +43,14 @@ def service_secret(settings: Settings) -> Secret:
     """The secret that was set, or the one beside the embedded database, or for `memory:` one of the moment.
 
     Raises:
-        OSError: the file beside the database cannot be read or made.
+        OSError: the file beside the database cannot be read or made, or is not private.
+        SettingsError: what is in it is no secret.
     """
     if settings.secret is not None:
         return settings.secret
     if settings.secret_path is not None:
-        return read_or_create_secret(settings.secret_path)
+        create_secret_file(settings.secret_path)
+        return Settings.generated_secret(settings.secret_path)
     return Secret(secrets.token_urlsafe(32))
 
 
@@ -73,6 +76,16 @@ def smtp_mailer(settings: Settings, security: Security) -> SmtpMailer:
     )
 
 
+def mail_renderer(settings: Settings) -> JinjaRenderer:
+    """Raises `SettingsError` when one of the deployment's own templates is wrong."""
+    renderer = JinjaRenderer(sender=settings.mail_from, overrides=settings.templates)
+    try:
+        renderer.check()
+    except ValueError as error:
+        raise SettingsError([f"IDENTITY_TEMPLATES {settings.templates}: {error}"]) from None
+    return renderer
+
+
 def directory_mailer(settings: Settings) -> DirectoryMailer:
     path = Path(settings.mail_url.removeprefix("directory:"))
     return DirectoryMailer(path=path, sender=settings.mail_from)
@@ -82,13 +95,16 @@ def mailer_of_class(settings: Settings) -> Any:
     """An instance of the named class, made without arguments: it brings its own configuration.
 
     Raises:
-        SettingsError: there is no such class, or it does not let itself be made.
+        SettingsError: there is no such class, it does not let itself be made, or it cannot send.
     """
     module, _, name = settings.mail_url.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)()
+        mailer = getattr(importlib.import_module(module), name)()
     except Exception as error:
         raise SettingsError([f"IDENTITY_MAIL_URL {settings.mail_url}: {error}"]) from error
+    if not inspect.iscoroutinefunction(getattr(mailer, "send", None)):
+        raise SettingsError([f"IDENTITY_MAIL_URL {settings.mail_url} has no `async def send(self, message)`"])
+    return mailer
 
 
 def reset_link(settings: Settings) -> str:
@@ -134,7 +150,7 @@ class Container(DeclarativeContainer):
         SignTokens, tokens=tokens, randomness=randomness, access_lifetime=given.access_lifetime
     )
 
-    renderer = Singleton(JinjaRenderer, sender=given.mail_from, overrides=given.templates)
+    renderer = Singleton(mail_renderer, settings)
     mailer = Selector(
         Singleton(mailer_kind, settings),
         console=Singleton(ConsoleMailer, sender=given.mail_from),

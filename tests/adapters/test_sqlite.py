@@ -205,35 +205,36 @@ async def test_a_cancelled_statement_leaves_no_lock_behind(impatient: SqlStorage
 
 
 @contextmanager
-def as_nobody_in_particular() -> Iterator[Path]:
-    """A directory of a user whom file modes stop, which they do not stop root from anything."""
-    with tempfile.TemporaryDirectory() as directory:
-        root = os.geteuid() == 0
+def as_nobody_in_particular(directory: Path) -> Iterator[None]:
+    """Goes on as a user whom file modes stop, which they do not stop root from anything."""
+    root = os.geteuid() == 0
+    if root:
+        for path in (directory, *directory.iterdir()):
+            os.chown(path, 65534, 65534)
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
         if root:
-            os.chown(directory, 65534, 65534)
-            os.seteuid(65534)
-        try:
-            yield Path(directory)
-        finally:
-            if root:
-                os.seteuid(0)
+            os.seteuid(0)
 
 
 async def test_a_read_only_file_is_unavailable_until_it_can_be_written() -> None:
-    with as_nobody_in_particular() as directory:
-        path = directory / "identity.db"
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "identity.db"
         storage = SqlStorage(f"sqlite:///{path}")
         await SqlSchema(storage).upgrade()
         await storage.dispose()
-        path.chmod(0o400)
-        with pytest.raises(Unavailable, match=str(path)):
+        with as_nobody_in_particular(path.parent):
+            path.chmod(0o400)
+            with pytest.raises(Unavailable, match=str(path)):
+                await add_user(storage)
+            with pytest.raises(Unavailable, match=str(path)):
+                await find_user(storage)
+            path.chmod(0o600)
+            assert await find_user(storage) is None
             await add_user(storage)
-        with pytest.raises(Unavailable, match=str(path)):
-            await find_user(storage)
-        path.chmod(0o600)
-        assert await find_user(storage) is None
-        await add_user(storage)
-        await storage.dispose()
+            await storage.dispose()
 
 
 async def test_a_full_disk_is_unavailable_and_nothing_is_half_written(storage: SqlStorage) -> None:

@@ -477,7 +477,9 @@ async def test_voiding_spares_the_tokens_of_others(storage: Storage) -> None:
         assert await uow.one_time_tokens.spend(token.digest, purpose=RESET, user_id=bob.id, at=NOW)
 
 
-async def test_intents_are_counted_once_each_and_spent_or_void_tokens_too(storage: Storage) -> None:
+async def test_intents_whose_mail_left_are_counted_once_each_and_spent_or_void_tokens_too(
+    storage: Storage,
+) -> None:
     ann, bob = await add_user(storage, "ann"), await add_user(storage, "bob")
     minted = [
         ("early", NOW, ann),
@@ -493,11 +495,34 @@ async def test_intents_are_counted_once_each_and_spent_or_void_tokens_too(storag
             await uow.one_time_tokens.add(new_token(user, digest, intent_id=intent, created_at=at))
         await uow.one_time_tokens.spend(Digest(bytes([3]) * 32), purpose=RESET, user_id=ann.id, at=NOW)
         await uow.one_time_tokens.void(ann.id, at=NOW)
+        for intent in ("twice", "spent", "this one", "bob's"):
+            await uow.one_time_tokens.mark_sent(intent, at=NOW + 5 * SECOND)
     async with storage.read() as uow:
-        count = uow.one_time_tokens.count_intents
-        assert await count(ann.id, purpose=RESET, since=NOW, besides="this one") == 2
-        assert await count(ann.id, purpose=RESET, since=NOW - SECOND, besides="this one") == 3
-        assert await count(bob.id, purpose=RESET, since=NOW + HOUR, besides="this one") == 0
+
+        async def count(user: User, *, sent_since: datetime, minted_since: datetime) -> int:
+            return await uow.one_time_tokens.count_intents(
+                user.id,
+                purpose=RESET,
+                sent_since=sent_since,
+                minted_since=minted_since,
+                besides="this one",
+            )
+
+        assert await count(ann, sent_since=NOW + 4 * SECOND, minted_since=NOW + HOUR) == 2
+        assert await count(ann, sent_since=NOW + 5 * SECOND, minted_since=NOW + HOUR) == 0
+        assert await count(bob, sent_since=NOW + 4 * SECOND, minted_since=NOW + HOUR) == 1
+
+
+async def test_an_intent_whose_mail_may_be_leaving_now_is_counted(storage: Storage) -> None:
+    ann = await add_user(storage, "ann")
+    async with storage.begin() as uow:
+        await uow.one_time_tokens.add(new_token(ann, b"1" * 32, intent_id="waiting", created_at=NOW))
+    async with storage.read() as uow:
+        for minted_since, expected in ((NOW - SECOND, 1), (NOW, 0)):
+            counted = await uow.one_time_tokens.count_intents(
+                ann.id, purpose=RESET, sent_since=NOW, minted_since=minted_since, besides="this one"
+            )
+            assert counted == expected
 
 
 async def test_only_tokens_that_expired_before_the_limit_are_purged(storage: Storage) -> None:

@@ -31,6 +31,15 @@ class TestCheckingHealth:
         world.clock.advance(timedelta(minutes=2))
         assert (await world.check_health()).outbox_age == timedelta(minutes=5)
 
+    async def test_but_not_before_it_has_been_waiting_for_a_minute(self, world: World) -> None:
+        """Else whoever just asked for a reset could tell a mail on its way from one that nobody will get."""
+        await world.registered("alice")
+        await world.request_reset(email="alice@example.com")
+        world.clock.advance(timedelta(minutes=1) - timedelta(microseconds=1))
+        assert (await world.check_health()).outbox_age == timedelta()
+        world.clock.advance(timedelta(microseconds=1))
+        assert (await world.check_health()).outbox_age == timedelta(minutes=1)
+
     async def test_mail_that_left_or_never_will_does_not_wait(self, world: World) -> None:
         await world.registered("alice")
         await world.reset_link()

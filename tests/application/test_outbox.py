@@ -492,6 +492,25 @@ class TestAtMostFiveResetMailsADay:
         await world.delivered()
         assert await self._ask(world) == 0
 
+    async def test_mail_that_never_left_does_not_count(self, world: World, alice: User) -> None:
+        world.mailer.before = always(MailRefused("550 mailbox full"))
+        for _ in range(7):
+            assert await self._ask(world) == 0
+        world.mailer.before = times(0, OSError())
+        world.clock.advance(LEASE)
+        assert [await self._ask(world) for _ in range(6)] == [1] * 5 + [0]
+
+    async def test_mail_that_is_just_leaving_does(self, world: World, alice: User) -> None:
+        for _ in range(4):
+            await self._ask(world)
+
+        async def meanwhile_another_worker_has_another(_: Message) -> None:
+            world.mailer.before = times(0, OSError())
+            assert await self._ask(world) == 0
+
+        world.mailer.before = meanwhile_another_worker_has_another
+        assert await self._ask(world) == 1
+
     async def test_notices_are_not_counted(self, world: World, alice: User) -> None:
         for _ in range(6):
             await self._ask(world)
@@ -500,7 +519,10 @@ class TestAtMostFiveResetMailsADay:
 
 
 class TestNoSecretIsAtRest:
-    async def test_neither_password_nor_token_is_in_an_intent_an_event_or_a_repr(self, world: World) -> None:
+    async def test_neither_password_nor_token_is_in_an_intent_an_event_a_log_or_a_repr(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("DEBUG")
         await world.registered("alice")
         pair = await world.logged_in("alice")
         fresh = await world.refreshed(pair)
@@ -540,6 +562,8 @@ class TestNoSecretIsAtRest:
             "canary",
         ):
             assert secret not in shown
+            assert secret not in caplog.text
+        assert "421 try later" in caplog.text
 
     async def test_every_column_of_the_storage_included(self, world: World, alice: User) -> None:
         """Not only what a repr would show."""

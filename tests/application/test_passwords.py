@@ -171,6 +171,24 @@ class TestAChangeIsRefused:
         with pytest.raises(AccessTokenRefused):
             await world.change_password(principal=principal, old_password=PASSWORD, new_password=NEW_PASSWORD)
 
+    async def test_for_a_session_that_ended_after_it_was_authenticated(
+        self, world: World, pair: TokenPair
+    ) -> None:
+        principal = await world.principal(pair)
+        await world.log_out(refresh=pair.refresh)
+        with pytest.raises(AccessTokenRefused):
+            await world.change_password(principal=principal, old_password=PASSWORD, new_password=NEW_PASSWORD)
+        assert await works(world, PASSWORD)
+
+    async def test_for_a_session_that_another_change_ended_meanwhile(
+        self, world: World, pair: TokenPair
+    ) -> None:
+        other = await world.logged_in("alice")
+        world.hasher.while_verifying = lambda: world.changed(other, new=OTHER_PASSWORD)
+        with pytest.raises(AccessTokenRefused):
+            await world.changed(pair)
+        assert await works(world, OTHER_PASSWORD)
+
     async def test_and_an_account_that_is_disabled_meanwhile_stays_so(
         self, world: World, pair: TokenPair, alice: User
     ) -> None:

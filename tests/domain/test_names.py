@@ -21,6 +21,7 @@ EMAIL_TOO_LONG = "Ensure this field has no more than 254 characters."
 
 ZERO_WIDTH = ["\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad"]
 BIDI = ["\u202a", "\u202e", "\u2066", "\u2069", "\u200f", "\u061c"]
+INVISIBLE = ["\u034f", "\u115f", "\u1160", "\u17b4", "\u180b", "\u3164", "\ufe0f", "\uffa0", "\U000e0100"]
 CONTROL = ["\0", "\x07", "\x1b", "\x7f", "\x9b", "\r", "\n", "\r\n", "\ud800"]
 
 
@@ -98,7 +99,9 @@ class TestWhichUsernamesAreAccepted:
     def test_no_other_mark_of_ascii(self, mark: str) -> None:
         assert problems(Username, f"a{mark}b") == (CHARACTERS,)
 
-    @pytest.mark.parametrize("character", [*ZERO_WIDTH, *BIDI, "\u2028", "\u00a0", "\ufffd", "😀", "\u0301"])
+    @pytest.mark.parametrize(
+        "character", [*ZERO_WIDTH, *INVISIBLE, *BIDI, "\u2028", "\u00a0", "\ufffd", "😀", "\u0301"]
+    )
     def test_nothing_that_does_not_show_or_reorders_what_does(self, character: str) -> None:
         assert problems(Username, f"a{character}b") == (CHARACTERS,)
 
@@ -280,7 +283,9 @@ class TestWhichAddressesAreAccepted:
         assert problems(EmailAddress, f"a{character}b@example.com") == (NUL,)
         assert problems(EmailAddress, f"a@example.com{character}bcc:b@y.com") == (NUL,)
 
-    @pytest.mark.parametrize("character", [*ZERO_WIDTH, *BIDI, "\u2028", "\u2029", "\u00a0", "\u3000"])
+    @pytest.mark.parametrize(
+        "character", [*ZERO_WIDTH, *INVISIBLE, *BIDI, "\u2028", "\u2029", "\u00a0", "\u3000"]
+    )
     def test_nothing_that_does_not_show(self, character: str) -> None:
         assert problems(EmailAddress, f"a{character}b@example.com") == (SYNTAX,)
         assert problems(EmailAddress, f"ab@exam{character}ple.com") == (SYNTAX,)

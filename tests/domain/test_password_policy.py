@@ -45,7 +45,6 @@ class TestAcceptable:
         "password",
         [
             "abcdefgh",
-            "        ",
             "correct horse battery staple",
             "ÄÖÜäöüßẞ",
             "1234567x",
@@ -54,6 +53,10 @@ class TestAcceptable:
     )
     def test_any_composition(self, password: str) -> None:
         assert problems(password) == ()
+
+
+def test_white_space_alone_is_too_common() -> None:
+    assert problems(" " * 8) == (TOO_COMMON,)
 
 
 class TestLength:
@@ -118,6 +121,10 @@ class TestCharacters:
 
 
 class TestKnownToOthers:
+    @pytest.mark.parametrize("password", [" " * 8, "\u3000" * 8, "\u00a0\u2003" * 8])
+    def test_nothing_but_white_space_is_common_enough(self, password: str) -> None:
+        assert problems(password) == (TOO_COMMON,)
+
     def test_a_common_one_is_refused(self) -> None:
         assert problems("password1", is_common=True) == (TOO_COMMON,)
 

@@ -6,20 +6,20 @@ import os
 import secrets
 from pathlib import Path
 
-from identity.domain.secrets import Secret
 
+def create_secret_file(path: Path) -> None:
+    """Makes the file, with a new secret of 256 bits, unless it is there.
 
-def read_or_create_secret(path: Path) -> Secret:
-    """The secret in the file, which is made with a new one of 256 bits if it is not there.
-
-    However many processes start at once, all get the same one.
+    However many processes start at once, all find the same secret in it afterwards.
 
     Raises:
-        OSError: the file cannot be read, or cannot be made.
+        OSError: the file cannot be made.
+        PermissionError: it is there, and others than its owner may read it.
     """
     if not path.exists():
         _create(path)
-    return Secret(path.read_text(encoding="utf-8").removesuffix("\n"))
+    if path.stat().st_mode & 0o077:
+        raise PermissionError(f"{path} holds the service's secret and may be read by others: chmod 600 it")
 
 
 def _create(path: Path) -> None:

@@ -7,12 +7,16 @@ from datetime import timedelta
 
 from identity.application.ports import Clock, ReadUnitOfWork, Schema
 
+# Mail to an unknown address is dropped at once. A shorter wait would tell, to whoever just asked for a reset,
+# that his mail is on its way to somebody.
+WORTH_TELLING = timedelta(minutes=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     schema_is_current: bool
     outbox_age: timedelta
-    """How long the oldest mail has been waiting; zero when none waits."""
+    """How long the oldest mail has been waiting; zero when none has waited for a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,4 +37,4 @@ class CheckHealth:
         async with self.read() as uow:
             oldest = await uow.outbox.oldest()
         age = self.clock.now() - oldest if oldest else timedelta()
-        return Health(schema_is_current=True, outbox_age=max(age, timedelta()))
+        return Health(schema_is_current=True, outbox_age=age if age >= WORTH_TELLING else timedelta())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from identity.application.mail import (
     ClaimedIntent,
@@ -31,6 +33,8 @@ from identity.domain.secrets import Secret
 from identity.domain.session import Client
 from identity.domain.user import User, user_reference
 
+log = logging.getLogger(__name__)
+
 LEASE = timedelta(seconds=60)
 SENDING_LIMIT = timedelta(seconds=45)
 """A send is given up before its lease lapses, so that no two workers send one intent at once."""
@@ -41,9 +45,21 @@ RESETS_A_DAY = 5
 RESETS_COUNTED_FOR = timedelta(days=1)
 
 
+class Outcome(StrEnum):
+    """What became of an intent."""
+
+    SENT = "sent"
+    DROPPED = "dropped"
+    """There is nobody to send it to, no sense in it any more, or too many were sent today."""
+    DEFERRED = "deferred"
+    """It will be tried again."""
+    DEAD = "dead"
+    """It is kept for people to look at."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverMail:
-    """Takes the intent that has been due the longest and sends its mail. Says whether there was one.
+    """Takes the intent that has been due the longest and sends its mail. `None` when nothing is due.
 
     The token is minted here, not when the mail was asked for, so that none is at rest in the outbox. A mail
     that cannot be sent now is tried again later and later; one that never can be becomes a dead letter.
@@ -59,27 +75,26 @@ class DeliverMail:
     """With the placeholders `{uidb64}` and `{token}`."""
     reset_lifetime: timedelta
 
-    async def __call__(self) -> bool:
-        now = self.clock.now()
+    async def __call__(self) -> Outcome | None:
         async with self.read() as uow:
-            if not await uow.outbox.has_due(at=now):
-                return False
+            if not await uow.outbox.has_due(at=self.clock.now()):
+                return None
         async with self.begin() as uow:
-            claimed = await uow.outbox.claim(lease_id=self.randomness.identifier(), at=now, lease=LEASE)
+            claimed = await uow.outbox.claim(
+                lease_id=self.randomness.identifier(), at=self.clock.now(), lease=LEASE
+            )
         if claimed is None:
-            return False
+            return None
         if claimed.attempts > MOST_ATTEMPTS:  # earlier ones ended with their worker, and may have ended it
-            await self._bury(claimed, error="was tried too often")
-            return True
+            return await self._bury(claimed, error="was tried too often")
         try:
-            await self._deliver(claimed)
+            return await self._deliver(claimed)
         except asyncio.CancelledError:
             async with self.begin() as uow:
                 await uow.outbox.release(claimed)
             raise
-        return True
 
-    async def _deliver(self, claimed: ClaimedIntent) -> None:
+    async def _deliver(self, claimed: ClaimedIntent) -> Outcome:
         try:
             async with asyncio.timeout(SENDING_LIMIT.total_seconds()):
                 mail = await self._compose(claimed.intent)
@@ -87,16 +102,14 @@ class DeliverMail:
                     message = self.renderer.render(mail, id=claimed.intent.id, date=claimed.intent.created_at)
                     await self.mailer.send(message)
         except MailRefused as refusal:
-            await self._bury(claimed, error=str(refusal))
+            return await self._bury(claimed, error=str(refusal))
         except MailDeferred as deferral:
-            await self._try_again(claimed, error=str(deferral))
+            return await self._try_again(claimed, error=str(deferral))
         except TimeoutError:
-            await self._try_again(claimed, error="timed out")
+            return await self._try_again(claimed, error="timed out")
         except Exception as error:  # noqa: BLE001 - one bad mail must not hold up the others
-            await self._try_again(claimed, error=type(error).__name__)
-        else:
-            async with self.begin() as uow:
-                await uow.outbox.settle(claimed)
+            return await self._try_again(claimed, error=type(error).__name__)
+        return await self._settle(claimed, Outcome.SENT if mail else Outcome.DROPPED)
 
     async def _compose(self, intent: MailIntent) -> Mail | None:
         """The mail to send now, or `None` where there is nobody to send it to or no sense in it any more."""
@@ -118,7 +131,11 @@ class DeliverMail:
 
     async def _mint(self, uow: UnitOfWork, intent: MailIntent, user: User, *, at: datetime) -> Secret | None:
         earlier = await uow.one_time_tokens.count_intents(
-            user.id, purpose=Purpose.RESET_PASSWORD, since=at - RESETS_COUNTED_FOR, besides=intent.id
+            user.id,
+            purpose=Purpose.RESET_PASSWORD,
+            sent_since=at - RESETS_COUNTED_FOR,
+            minted_since=at - LEASE,
+            besides=intent.id,
         )
         if earlier >= RESETS_A_DAY:
             return None
@@ -142,18 +159,29 @@ class DeliverMail:
             to=user.email, username=user.username, link=Secret(link), expires_in=self.reset_lifetime
         )
 
-    async def _try_again(self, claimed: ClaimedIntent, *, error: str) -> None:
+    async def _settle(self, claimed: ClaimedIntent, outcome: Outcome) -> Outcome:
+        async with self.begin() as uow:
+            if outcome is Outcome.SENT:
+                await uow.one_time_tokens.mark_sent(claimed.intent.id, at=self.clock.now())
+            await uow.outbox.settle(claimed)
+        log.info("%s mail %s: %s", claimed.intent.kind, claimed.intent.id, outcome)
+        return outcome
+
+    async def _try_again(self, claimed: ClaimedIntent, *, error: str) -> Outcome:
         if claimed.attempts >= MOST_ATTEMPTS:
-            await self._bury(claimed, error=error)
-            return
+            return await self._bury(claimed, error=error)
+        log.warning("%s mail %s has to wait: %s", claimed.intent.kind, claimed.intent.id, error)
         delay = min(FIRST_DELAY * 2 ** (claimed.attempts - 1), LONGEST_DELAY)
         jittered = delay * (0.5 + self.randomness.fraction() / 2)
         async with self.begin() as uow:
             await uow.outbox.postpone(claimed, until=self.clock.now() + jittered, error=error)
+        return Outcome.DEFERRED
 
-    async def _bury(self, claimed: ClaimedIntent, *, error: str) -> None:
+    async def _bury(self, claimed: ClaimedIntent, *, error: str) -> Outcome:
+        log.error("%s mail %s is given up: %s", claimed.intent.kind, claimed.intent.id, error)
         async with self.begin() as uow:
             await uow.outbox.bury(claimed, at=self.clock.now(), error=error)
+        return Outcome.DEAD
 
 
 async def _reader(uow: UnitOfWork, intent: MailIntent) -> User | None:

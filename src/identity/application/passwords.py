@@ -47,7 +47,7 @@ class ChangePassword:
     Raises:
         WrongPassword: the old password is another one.
         InvalidInput: the new password is not acceptable.
-        AccessTokenRefused: the account was disabled or deleted meanwhile.
+        AccessTokenRefused: the session has ended meanwhile, or the account was disabled.
     """
 
     read: ReadUnitOfWork
@@ -67,8 +67,11 @@ class ChangePassword:
         client: Client = UNKNOWN_CLIENT,
     ) -> None:
         async with self.read() as uow:
-            user = await uow.users.get(principal.user.id)
-        if user is None or user.is_disabled:
+            found = await uow.sessions.get_with_user(principal.session.id)
+        if found is None:
+            raise AccessTokenRefused
+        session, user = found
+        if session.revoked_at is not None or user.is_disabled:
             raise AccessTokenRefused
         if not old_password:
             raise InvalidInput({"old_password": [BLANK]})
@@ -81,10 +84,10 @@ class ChangePassword:
         now = self.clock.now()
         async with self.begin() as uow:
             await uow.users.save(user.with_password(password_hash, at=now))
-            await uow.sessions.revoke_all(user.id, at=now, besides=principal.session.id)
+            await uow.sessions.revoke_all(user.id, at=now, besides=session.id)
             await uow.one_time_tokens.void(user.id, at=now)
             await uow.audit_log.append(
-                PasswordChanged(at=now, user_id=user.id, session_id=principal.session.id, client=client)
+                PasswordChanged(at=now, user_id=user.id, session_id=session.id, client=client)
             )
             await uow.outbox.put(
                 MailIntent.about(

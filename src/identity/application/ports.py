@@ -98,8 +98,14 @@ class OneTimeTokens(Protocol):
     async def void(self, user_id: int, *, at: datetime) -> None:
         """Spoils every unspent token of the account."""
 
-    async def count_intents(self, user_id: int, *, purpose: Purpose, since: datetime, besides: str) -> int:
-        """For how many mail intents, `besides` one, tokens were minted later than `since`, spent or not."""
+    async def mark_sent(self, intent_id: str, *, at: datetime) -> None:
+        """Notes that the mail with the tokens of this intent has left."""
+
+    async def count_intents(
+        self, user_id: int, *, purpose: Purpose, sent_since: datetime, minted_since: datetime, besides: str
+    ) -> int:
+        """For how many mail intents, `besides` one, there are tokens, spent or not, that have either left
+        later than `sent_since`, or were minted later than `minted_since` and may be leaving now."""
 
     async def purge(self, *, expired_before: datetime) -> int:
         """Deletes the tokens that expired earlier; how many."""

@@ -87,7 +87,8 @@ class RefreshSession:
         return await self.sign_tokens(after, refresh_jti=after.pending, at=now)
 
     async def _end_reused(self, uow: UnitOfWork, session: Session, *, at: datetime, client: Client) -> None:
-        await uow.sessions.revoke(session.id, at=at)
+        if not await uow.sessions.revoke(session.id, at=at):
+            return  # another request found the same, or the owner logged out
         await uow.audit_log.append(
             RefreshTokenReused(at=at, user_id=session.user_id, session_id=session.id, client=client)
         )
@@ -107,7 +108,7 @@ class LogOut:
     """Ends the session that a genuine refresh token belongs to, whichever of its generations that is.
 
     Raises:
-        TokenRefused: the token is not genuine, or its session is over already.
+        TokenRefused: the token is not genuine, or its session was ended or has expired already.
     """
 
     begin: BeginUnitOfWork

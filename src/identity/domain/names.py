@@ -23,6 +23,10 @@ USERNAME_CHARACTERS = (
 )
 EMAIL_SYNTAX = "Enter a valid email address."
 
+# Letters and marks that nobody sees (Unicode's Default_Ignorable_Code_Point, beyond what is refused anyway).
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
 _USERNAME = re.compile(r"[\w.@+-]+")
 _ASCII_ATOM = frozenset("!#$%&'*+-/=?^_`{|}~")  # RFC 5322, 3.2.3: atext besides letters and digits
 
@@ -38,7 +42,8 @@ class Username:
         """Raises `Malformed` with the message of the first rule it breaks."""
         line = parse_line(text, limit=USERNAME_LIMIT)
         name = cls(line)
-        if not _USERNAME.fullmatch(line) or not _USERNAME.fullmatch(unicodedata.normalize("NFKC", line)):
+        forms = (line, unicodedata.normalize("NFKC", line))
+        if _INVISIBLE.search(line) or not all(_USERNAME.fullmatch(form) for form in forms):
             raise Malformed(USERNAME_CHARACTERS)
         if len(name.key) > USERNAME_LIMIT:
             raise Malformed(too_long(USERNAME_LIMIT))
@@ -74,7 +79,7 @@ class EmailAddress:
         """
         line = parse_line(text, limit=EMAIL_LIMIT)
         local_part, at, domain = line.rpartition("@")
-        if not at or not _is_dot_atom(local_part) or not _is_domain_name(domain):
+        if not at or _INVISIBLE.search(line) or not _is_dot_atom(local_part) or not _is_domain_name(domain):
             raise Malformed(EMAIL_SYNTAX)
         address = cls(line)
         if len(address.key) > EMAIL_LIMIT:

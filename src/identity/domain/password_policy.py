@@ -41,7 +41,7 @@ class PasswordPolicy:
             return (CONTROL_CHARACTERS,)
         rules = {
             self._too_short: len(text) < self.shortest,
-            TOO_COMMON: is_common,
+            TOO_COMMON: is_common or text.isspace(),
             ALL_DIGITS: text.isdigit(),
             LIKE_USERNAME: username is not None and _is_similar(text, username.value),
             LIKE_EMAIL: email is not None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -26,7 +28,10 @@ EX_CONFIG = 78
 PASSWORD_VARIABLE = "SUPERUSER_PASSWORD"  # without our prefix: it is no setting of the service
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Settings are IDENTITY_* variables: `identity settings` shows them all.",
+)
 @click.version_option(package_name="identity", message="%(package)s %(version)s")
 @click.option(
     "--config",
@@ -47,11 +52,17 @@ def serve(config: Path | None) -> None:
     from identity.entrypoints import server
 
     server.configure_logging()
+    for number in server.STOPPING_SIGNALS:
+        signal.signal(number, lambda *_: sys.exit())
     _run(settings, _ready)
     try:
         listener = server.listen(settings)
     except OSError as error:
-        _fail(EX_UNAVAILABLE, f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}")
+        _fail(
+            EX_UNAVAILABLE,
+            f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}; "
+            "another address is set by IDENTITY_HOST and IDENTITY_PORT",
+        )
     server.serve(settings, listener)
 
 
@@ -90,6 +101,8 @@ def createsuperuser(config: Path | None, username: str | None, email: str | None
         _fail(EX_CONFIG, "with memory: the account would be gone with this command")
     if noinput and not (username and email):
         raise click.UsageError("--noinput takes --username and --email too.")
+    if noinput and PASSWORD_VARIABLE not in os.environ and sys.stdin.isatty():
+        raise click.UsageError(f"--noinput takes the password from {PASSWORD_VARIABLE} or standard input.")
     while True:
         name = username or click.prompt("Username")
         address = email or click.prompt("E-mail address")
@@ -119,7 +132,7 @@ def createsuperuser(config: Path | None, username: str | None, email: str | None
             return
 
 
-@main.command("deliver-mail")
+@main.command("deliver-mail", short_help="Deliver the mail that waits in the outbox.")
 @click.option("--once", is_flag=True, help="Stop when nothing more is due.")
 @click.pass_obj
 def deliver_mail(config: Path | None, once: bool) -> None:
@@ -130,12 +143,12 @@ def deliver_mail(config: Path | None, once: bool) -> None:
 
     server.configure_logging()
 
-    async def deliver_due(container: Container) -> int:
+    async def deliver_due(container: Container) -> Counter[str]:
         await _ready(container)
-        deliver, handled = container.deliver_mail(), 0
-        while await deliver():
-            handled += 1
-        return handled
+        deliver, outcomes = container.deliver_mail(), Counter[str]()
+        while outcome := await deliver():
+            outcomes[outcome.value] += 1
+        return outcomes
 
     async def deliver_for_ever(container: Container) -> None:
         await _ready(container)
@@ -146,13 +159,16 @@ def deliver_mail(config: Path | None, once: bool) -> None:
             await stopping.wait()
 
     if once:
-        handled = _run(settings, deliver_due)
-        click.echo(f"{handled} {'mail' if handled == 1 else 'mails'} handled.")
+        outcomes = _run(settings, deliver_due)
+        counts = (f"{outcomes[word]} {word}" for word in ("sent", "dropped", "deferred", "dead"))
+        click.echo(f"Mails: {', '.join(counts)}.")
+        if outcomes["deferred"] or outcomes["dead"]:
+            sys.exit(EX_TEMPFAIL)
     else:
         _run(settings, deliver_for_ever)
 
 
-@main.command("mail-test")
+@main.command("mail-test", short_help="Send a test mail.")
 @click.argument("address")
 @click.pass_obj
 def mail_test(config: Path | None, address: str) -> None:
@@ -203,7 +219,7 @@ def purge(config: Path | None, as_json: bool) -> None:
         click.echo(f"Deleted {words}.")
 
 
-@main.command("settings")
+@main.command("settings", short_help="Show every setting.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as a JSON array.")
 @click.pass_obj
 def show_settings(config: Path | None, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from types import FrameType
 from typing import Any
 
+import msgspec
 from litestar import Litestar
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -20,14 +21,16 @@ from uvicorn.supervisors import Multiprocess
 from identity.container import Container, build_container
 from identity.entrypoints.http.app import create_app
 from identity.entrypoints.http.body import TIME_LIMIT as BODY_TIME_LIMIT
+from identity.entrypoints.http.headers import ALWAYS
 from identity.entrypoints.worker import working
-from identity.settings import Settings
+from identity.settings import Settings, SettingsError, describe
 
 log = logging.getLogger("identity")
 
 STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 HEAD_TIME_LIMIT = 30.0  # seconds, from the start of a connection or of a further request on it
 HEAD_SIZE_LIMIT = 32 * 1024  # octets
+READING_TIME_LIMIT = 30.0  # seconds that a client may leave an answer unread
 IDLE_LIMIT = 5  # seconds between two requests on one connection
 GRACE = 30  # seconds that accepted requests get to finish
 
@@ -46,14 +49,15 @@ async def prepare(container: Container) -> None:
     """Finds whatever is wrong before a socket is opened, and migrates an embedded database.
 
     Raises:
+        SettingsError: the mailer or a template cannot be used, or the secret of the signing keys is missing.
         SchemaOutdated: the schema is old, and migrating is left to `identity migrate`.
         UnreadableKey: the signing keys do not open with this secret.
         Unavailable: the database does not answer.
-        SettingsError: the mailer that was named cannot be made.
         OSError: the secret's file cannot be read or written.
     """
     settings = container.settings()
     container.mailer()
+    container.renderer()
     schema = container.schema()
     if not await schema.is_current():
         if not settings.database_url.startswith("sqlite:") and not settings.auto_migrate:
@@ -62,7 +66,20 @@ async def prepare(container: Container) -> None:
                 "or set IDENTITY_AUTO_MIGRATE=true"
             )
         await schema.upgrade()
+    await _find_secret(container)
     await container.keyring().signing()
+
+
+async def _find_secret(container: Container) -> None:
+    # A new secret would be made where there is none, and be of no use.
+    path = container.settings().secret_path
+    if container.settings().secret is not None or path is None or path.exists():
+        return
+    async with container.read()() as uow:
+        if await uow.signing_keys.all():
+            raise SettingsError(
+                [f"{path} is missing, and with it the secret of this database: restore it from your backup"]
+            )
 
 
 def build_app(settings: Settings) -> Litestar:
@@ -92,7 +109,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     for number in STOPPING_SIGNALS:
         signal.signal(number, lambda *_: None)
     if settings.workers > 1:
-        Multiprocess(config, [listener]).run()
+        Workers(config, [listener]).run()
     else:
         Server(config).run(sockets=[listener])
 
@@ -105,6 +122,8 @@ def listen(settings: Settings) -> socket.socket:
     host, port = listener.getsockname()[:2]
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     log.info("running on http://%s (its API is described at /api/schema/)", address)
+    shown = {row.name: row.value for row in describe(settings)}
+    log.info("accounts in %s, mail by %s", shown["IDENTITY_DATABASE_URL"], shown["IDENTITY_MAIL_URL"])
     return listener
 
 
@@ -126,28 +145,38 @@ def _announce_stop(app: Litestar, *, delay: float) -> None:
     So a load balancer learns in time to send requests elsewhere. A second signal is passed on at once.
     """
     loop = asyncio.get_running_loop()
+    # Always as SIGTERM: a SIGINT that comes second makes uvicorn drop the requests that it has accepted, and
+    # Ctrl-C reaches a worker twice, from the terminal and through its parent.
+    stop: Any = signal.getsignal(signal.SIGTERM)
+
+    def announce(_: int, frame: FrameType | None) -> None:
+        if app.state.get("stopping"):
+            stop(signal.SIGTERM, frame)
+        else:
+            app.state.stopping = True
+            loop.call_soon_threadsafe(loop.call_later, delay, stop, signal.SIGTERM, frame)
+
     for number in STOPPING_SIGNALS:
-        stop = signal.getsignal(number)
-
-        def announce(number: int, frame: FrameType | None, stop: Any = stop) -> None:
-            if app.state.get("stopping"):
-                stop(number, frame)
-            else:
-                app.state.stopping = True
-                loop.call_soon_threadsafe(loop.call_later, delay, stop, number, frame)
-
         signal.signal(number, announce)
 
 
-_HEAD_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-)
+class Workers(Multiprocess):
+    """Several server processes on one socket. One that is still starting leaves Ctrl-C to its parent."""
+
+    def init_processes(self) -> None:
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited
+        try:
+            super().init_processes()
+        finally:
+            signal.signal(signal.SIGINT, handler)
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Cuts connections that are slow or large where uvicorn would wait: heads, and bodies nobody reads."""
+    """Cuts connections where uvicorn would wait: for heads that are slow or endless, for bodies that nobody
+    reads, and for clients that do not read. What is not HTTP is refused in the contract's words."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _reading_deadline: asyncio.TimerHandle | None = None
     _head_size = 0
     _in_head = True
 
@@ -157,6 +186,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cut_after(None)
+        if self._reading_deadline is not None:
+            self._reading_deadline.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -165,10 +196,15 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_size += len(data)
         super().data_received(data)
         if self._in_head and self._head_size > HEAD_SIZE_LIMIT and not self.transport.is_closing():
-            self.transport.write(_HEAD_TOO_LARGE)
-            self.transport.close()
+            self._refuse(b"431 Request Header Fields Too Large", "Request head exceeds the limit.")
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(b"400 Bad Request", msg)
 
     def on_headers_complete(self) -> None:
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            raise ValueError("not one Host header")  # RFC 9112, 3.2; the parser turns it into a 400
         self._in_head = False
         # The application answers a slow body with 408 by itself; this is for bodies that it does not read.
         self._cut_after(BODY_TIME_LIMIT + 1)
@@ -179,6 +215,27 @@ class LimitedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_size = 0
         super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reading_deadline = self.loop.call_later(READING_TIME_LIMIT, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._reading_deadline is not None:
+            self._reading_deadline.cancel()
+
+    def _refuse(self, status: bytes, detail: str) -> None:
+        body = msgspec.json.encode({"detail": detail})
+        headers = {
+            **ALWAYS,
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+        }
+        lines = [b"HTTP/1.1 " + status, *(f"{name}: {value}".encode() for name, value in headers.items())]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self.transport.close()
 
     def _cut_after(self, seconds: float | None) -> None:
         if self._deadline is not None:

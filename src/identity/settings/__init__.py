@@ -79,7 +79,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         "http://127.0.0.1:8000"
     )
     issuer: Annotated[str, "The iss claim of every token; IDENTITY_PUBLIC_URL if unset.", values.line] = ""
-    audience: Annotated[str, "The aud claim of every token.", values.line] = "identity"
+    audience: Annotated[str, "The aud claim of every access token.", values.line] = "identity"
     frontend_url: Annotated[str, "URL of the single-page app.", values.http_url] = "http://localhost:3000"
     reset_url: Annotated[
         str, "Link mailed to reset a password; {frontend} is IDENTITY_FRONTEND_URL.", values.reset_url
@@ -145,6 +145,18 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Where a generated secret is kept: beside the SQLite file; None for any other database."""
         path = self.database_url.removeprefix("sqlite:///")
         return Path(path).with_suffix(".secret") if path != self.database_url else None
+
+    @staticmethod
+    def generated_secret(path: Path) -> Secret:
+        """The secret in a file that was made beside the database, held to what a given one is held to.
+
+        Raises:
+            SettingsError: it is too short, or no text.
+        """
+        try:
+            return values.secret_in(path)
+        except ValueError as error:
+            raise SettingsError([f"the secret in {path} {error}"]) from None
 
     @classmethod
     def load(cls, environ: Mapping[str, str], config: Path | None = None) -> Settings:
@@ -314,6 +326,16 @@ def _conflicts(settings: Settings, given: Set[str]) -> Iterator[tuple[set[str], 
             (
                 f"IDENTITY_REFRESH_IDLE ({as_text(settings.refresh_idle)}) must not exceed "
                 f"IDENTITY_REFRESH_LIFETIME ({as_text(settings.refresh_lifetime)})"
+            ),
+        )
+    if settings.audience == settings.issuer:
+        yield {"audience", "issuer"}, "IDENTITY_AUDIENCE must differ from IDENTITY_ISSUER"
+    if settings.reuse_window >= settings.access_lifetime:
+        yield (
+            {"reuse_window", "access_lifetime"},
+            (
+                f"IDENTITY_REUSE_WINDOW ({as_text(settings.reuse_window)}) must be shorter than "
+                f"IDENTITY_ACCESS_LIFETIME ({as_text(settings.access_lifetime)}), or no theft is noticed"
             ),
         )
     if settings.access_lifetime >= settings.refresh_idle:

@@ -10,19 +10,38 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
 
 from identity.adapters.mail import wording
 from identity.adapters.mail.mime import parse_sender
-from identity.application.mail import Mail, Message
+from identity.application.mail import (
+    Mail,
+    Message,
+    PasswordChangedMail,
+    PasswordResetMail,
+    SessionReusedMail,
+    TestMail,
+)
 from identity.domain.errors import MailDeferred
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import Secret
+from identity.domain.session import Client
 
 _TEMPLATES = Path(__file__).parent / "templates"
+
+_SAMPLE_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+_READER: Any = {"to": EmailAddress("john@example.com"), "username": Username("john_doe")}
+_DEED: Any = {**_READER, "at": _SAMPLE_TIME, "client": Client(address="192.0.2.1", user_agent="curl/8.0")}
+_SAMPLES = (
+    PasswordResetMail(**_READER, link=Secret("http://localhost/"), expires_in=timedelta(hours=1)),
+    PasswordChangedMail(**_DEED),
+    SessionReusedMail(**_DEED),
+    TestMail(**_READER),
+)
 
 
 class JinjaRenderer:
@@ -46,6 +65,18 @@ class JinjaRenderer:
         self._templates.filters.update(
             duration=wording.duration, moment=wording.moment, device=wording.device
         )
+
+    def check(self) -> None:
+        """Renders a mail of each kind, so that a template that is wrong is found before it is needed.
+
+        Raises:
+            ValueError: with the template's name and what is wrong with it.
+        """
+        for mail in _SAMPLES:
+            try:
+                self.render(mail, id="sample", date=_SAMPLE_TIME)
+            except MailDeferred as fault:
+                raise ValueError(str(fault)) from None
 
     def render(self, mail: Mail, *, id: str, date: datetime) -> Message:
         """The mail in words.

@@ -183,12 +183,23 @@ class MemoryOneTimeTokens:
             if issued.token.user_id == user_id and issued.over_at is None:
                 tokens[digest] = replace(issued, over_at=at)
 
-    async def count_intents(self, user_id: int, *, purpose: Purpose, since: datetime, besides: str) -> int:
-        minted = (issued.token for issued in self.view.seen().one_time_tokens.values())
+    async def mark_sent(self, intent_id: str, *, at: datetime) -> None:
+        tokens = self.view.changed().one_time_tokens
+        for digest, issued in tokens.items():
+            if issued.token.intent_id == intent_id:
+                tokens[digest] = replace(issued, sent_at=at)
+
+    async def count_intents(
+        self, user_id: int, *, purpose: Purpose, sent_since: datetime, minted_since: datetime, besides: str
+    ) -> int:
         intents = {
-            token.intent_id
-            for token in minted
-            if token.user_id == user_id and token.purpose is purpose and token.created_at > since
+            issued.token.intent_id
+            for issued in self.view.seen().one_time_tokens.values()
+            if (issued.token.user_id, issued.token.purpose) == (user_id, purpose)
+            and (
+                (issued.sent_at is not None and issued.sent_at > sent_since)
+                or issued.token.created_at > minted_since
+            )
         }
         return len(intents - {besides})
 

@@ -17,6 +17,7 @@ from identity.domain.user import User
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedToken:
     token: OneTimeToken
+    sent_at: datetime | None = None
     over_at: datetime | None = None
     """When it was spent or voided."""
 

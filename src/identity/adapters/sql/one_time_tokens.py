@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity.adapters.sql.schema import one_time_tokens as tokens
@@ -31,9 +31,10 @@ _VOID = (
 _COUNT_INTENTS = select(func.count(tokens.c.intent_id.distinct())).where(
     tokens.c.user_id == bindparam("account"),
     tokens.c.purpose == bindparam("for_purpose"),
-    tokens.c.created_at > bindparam("since"),
+    or_(tokens.c.sent_at > bindparam("sent_since"), tokens.c.created_at > bindparam("minted_since")),
     tokens.c.intent_id != bindparam("besides"),
 )
+_MARK_SENT = update(tokens).where(tokens.c.intent_id == bindparam("intent")).values(sent_at=bindparam("now"))
 _PURGE = delete(tokens).where(tokens.c.expires_at < bindparam("limit"))
 
 
@@ -58,8 +59,19 @@ class SqlOneTimeTokens:
     async def void(self, user_id: int, *, at: datetime) -> None:
         await self.connection.execute(_VOID, {"account": user_id, "now": at})
 
-    async def count_intents(self, user_id: int, *, purpose: Purpose, since: datetime, besides: str) -> int:
-        counted = {"account": user_id, "for_purpose": purpose, "since": since, "besides": besides}
+    async def mark_sent(self, intent_id: str, *, at: datetime) -> None:
+        await self.connection.execute(_MARK_SENT, {"intent": intent_id, "now": at})
+
+    async def count_intents(
+        self, user_id: int, *, purpose: Purpose, sent_since: datetime, minted_since: datetime, besides: str
+    ) -> int:
+        counted = {
+            "account": user_id,
+            "for_purpose": purpose,
+            "sent_since": sent_since,
+            "minted_since": minted_since,
+            "besides": besides,
+        }
         count: int = (await self.connection.execute(_COUNT_INTENTS, counted)).scalar_one()
         return count
 

@@ -110,8 +110,15 @@ def _from_row(row: RowMapping) -> MailIntent:
         created_at=row[outbox.c.created_at],
         user_id=row[outbox.c.user_id],
         email_key=row[outbox.c.email_key],
-        values=json.loads(row[outbox.c.details]),
+        values=_values(row[outbox.c.details]),
     )
+
+
+def _values(details: str) -> dict[str, str]:
+    try:
+        return dict(json.loads(details))
+    except (ValueError, TypeError):
+        return {}  # they are hints for the reader; a mail without them is better than none
 
 
 def _to_row(intent: MailIntent) -> dict[str, Any]:

@@ -78,8 +78,10 @@ one_time_tokens = Table(
     Column("intent_id", key(32), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
+    Column("sent_at", Instant),
     Column("over_at", Instant),  # when it was spent or voided
     Index(None, "user_id", "created_at"),
+    Index(None, "intent_id"),
     Index(None, "expires_at"),
 )
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Request
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, InternalServerException
 
 from identity.domain.errors import InvalidInput
 from identity.domain.secrets import Secret
@@ -77,6 +77,8 @@ async def _content(request: AnyRequest) -> bytes:
                 received += chunk
                 if len(received) > SIZE_LIMIT:
                     _refuse_and_close(413, f"Request body exceeds the limit of {SIZE_LIMIT} bytes.")
+    except InternalServerException:  # Litestar's word for a client that went away
+        _refuse_and_close(400, "Request body ended early.")
     except TimeoutError:
         _refuse_and_close(408, f"Request body was not received within {TIME_LIMIT:.0f} seconds.")
     return bytes(received)

@@ -62,10 +62,12 @@ def upgrade() -> None:
         sa.Column("intent_id", key(32), nullable=False),
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("expires_at", Instant, nullable=False),
+        sa.Column("sent_at", Instant),
         sa.Column("over_at", Instant),
         sa.PrimaryKeyConstraint("digest", name="pk_one_time_tokens"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_one_time_tokens_user_id"),
         sa.Index("ix_one_time_tokens_user_id_created_at", "user_id", "created_at"),
+        sa.Index("ix_one_time_tokens_intent_id", "intent_id"),
         sa.Index("ix_one_time_tokens_expires_at", "expires_at"),
         if_not_exists=True,
     )
