@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
@@ -102,9 +103,14 @@ def _insert_unless_taken(table: Table, key: Column[Any]) -> Insert:
 
 
 def _create_privately(dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> None:
-    # SQLite itself would make a file that others may read. Its -wal and -shm files take after this one, so
-    # one that is read-only must not be opened: they would stay read-only when it no longer is.
-    os.close(os.open(arguments[0], os.O_RDWR | os.O_CREAT, mode=0o600))
+    # SQLite itself would make a file that others may read. Never open one that is there: closing it again
+    # drops the locks that this process's other connections hold on it (sqlite.org/howtocorrupt.html, 2.2).
+    path = arguments[0]
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode=0o600))
+    # The -wal and -shm files take after this one, and would stay read-only when it no longer is.
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
 def _prepare_to_write(connection: Any, record: Any) -> None:
