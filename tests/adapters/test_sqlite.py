@@ -177,6 +177,21 @@ async def test_a_locked_database_is_unavailable_until_the_lock_is_gone(
     assert await find_user(impatient) is not None
 
 
+async def test_a_further_connection_of_this_process_leaves_its_locks_alone(
+    storage: SqlStorage, path: Path
+) -> None:
+    # POSIX drops every lock of a process on a file when it closes any descriptor of it. Another process then
+    # takes itself for the only one, and deletes the log that this one goes on writing to.
+    await add_user(storage)
+    async with storage.read() as one, storage.read() as another:  # so that one of them has to connect
+        assert await one.users.get(1) == await another.users.get(1)
+    look = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT id FROM users').fetchall()"
+    log = path.with_name(f"{path.name}-wal")
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", look, str(path))
+    assert await process.wait() == 0
+    assert log.exists()
+
+
 async def test_a_database_that_is_locked_only_for_a_moment_is_waited_for(
     storage: SqlStorage, path: Path
 ) -> None:
