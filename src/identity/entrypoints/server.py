@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from litestar import Litestar
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.supervisors import Multiprocess
 
 from identity.container import Container, build_container
@@ -31,6 +31,7 @@ STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 HEAD_TIME_LIMIT = 30.0  # seconds, from the start of a connection or of a further request on it
 HEAD_SIZE_LIMIT = 32 * 1024  # octets
 READING_TIME_LIMIT = 30.0  # seconds that a client may leave an answer unread
+PIPELINE_LIMIT = 16  # requests that wait on one connection for the answers before theirs
 IDLE_LIMIT = 5  # seconds between two requests on one connection
 GRACE = 30  # seconds that accepted requests get to finish
 
@@ -104,6 +105,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         proxy_headers=False,
         timeout_keep_alive=IDLE_LIMIT,
         timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=GRACE,  # a worker that is slow to start is not a dead one
     )
     # uvicorn raises the signal that stopped it once more when it is done, but an orderly stop is no failure.
     for number in STOPPING_SIGNALS:
@@ -177,6 +179,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _reading_deadline: asyncio.TimerHandle | None = None
+    _running: RequestResponseCycle | None = None
     _head_size = 0
     _in_head = True
 
@@ -184,7 +187,13 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._cut_after(HEAD_TIME_LIMIT)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._running is not None:  # uvicorn tells the last of several pipelined requests only
+            self._running.disconnected = True
         self._cut_after(None)
         if self._reading_deadline is not None:
             self._reading_deadline.cancel()
@@ -205,6 +214,8 @@ class LimitedProtocol(HttpToolsProtocol):
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             raise ValueError("not one Host header")  # RFC 9112, 3.2; the parser turns it into a 400
+        if len(self.pipeline) >= PIPELINE_LIMIT:
+            raise ValueError("too many requests at once")
         self._in_head = False
         # The application answers a slow body with 408 by itself; this is for bodies that it does not read.
         self._cut_after(BODY_TIME_LIMIT + 1)

@@ -1,0 +1,80 @@
+"""The whole flow, as a person and a front end go through it: every answer, and the mail that arrives."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import jwt
+
+JOHN = {"username": "john_doe", "email": "john@example.com", "password": "yourpassword123"}
+TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+
+
+def test_an_account_goes_from_registration_to_logout(serve, smtp):
+    server = serve(mail_url=smtp.url, frontend_url="https://app.example")
+
+    def post(path, body, access=None):
+        answer = server.post(path, body, access=access)
+        return answer.status_code, answer.json()
+
+    assert post("/api/auth/register/", JOHN) == (201, {"message": "User created successfully"})
+
+    by_name = {"username": "john_doe", "password": JOHN["password"]}
+    status, tokens = post("/api/auth/login/", by_name)
+    assert (status, sorted(tokens)) == (200, ["access", "refresh"])
+    by_address = {"username": "JOHN@Example.COM", "password": JOHN["password"]}
+    status, tokens = post("/api/auth/login/", by_address)
+    assert (status, sorted(tokens)) == (200, ["access", "refresh"])
+
+    answer = server.get("/api/user/profile/", access=tokens["access"])
+    profile = answer.json()
+    assert answer.status_code == 200
+    assert (profile["id"], profile["username"], profile["email"]) == (1, "john_doe", "john@example.com")
+    assert TIME.fullmatch(profile["date_joined"])
+    assert profile["last_updated"] == profile["date_joined"]
+
+    status, refreshed = post("/api/auth/token/refresh/", {"refresh": tokens["refresh"]})
+    assert (status, sorted(refreshed)) == (200, ["access", "refresh"])
+    assert refreshed["refresh"] != tokens["refresh"]
+
+    change = {"old_password": "yourpassword123", "new_password": "yournewpassword123"}
+    changed = (200, {"message": "Password changed successfully"})
+    assert post("/api/user/change-password/", change, refreshed["access"]) == changed
+    assert "password" in smtp.arrives("john", "changed")["Subject"]
+    profile = server.get("/api/user/profile/", access=refreshed["access"]).json()
+    assert profile["last_updated"] >= profile["date_joined"]
+
+    asked = (200, {"message": "Password reset instructions sent to your email"})
+    assert post("/api/auth/forgot-password/", {"email": "John@example.com"}) == asked
+    mail = smtp.arrives("john", "Reset")
+    text, page = mail.iter_parts()
+    (link,) = set(re.findall(r"https://app\.example/\S+", text.get_content()))
+    assert set(re.findall(r'href="([^"]+)"', html.unescape(page.get_content()))) == {link}
+    found = re.fullmatch(r"https://app\.example/reset-password/([\w-]+)/([\w-]+)", link)
+    assert found
+    reset = {"uidb64": found[1], "token": found[2], "password": "newpassword123"}
+
+    assert post("/api/auth/reset-password/", reset) == (
+        200,
+        {"message": "Password has been reset successfully"},
+    )
+    refused = (401, {"detail": "No active account found with the given credentials"})
+    for password in ("yourpassword123", "yournewpassword123"):
+        assert post("/api/auth/login/", {"username": "john_doe", "password": password}) == refused
+    status, tokens = post("/api/auth/login/", {"username": "john_doe", "password": "newpassword123"})
+    assert status == 200
+
+    assert post("/api/auth/reset-password/", reset) == (400, {"error": "Invalid or expired token."})
+
+    assert post("/api/auth/logout/", {"refresh": tokens["refresh"]}) == (200, {})
+    assert post("/api/auth/token/refresh/", {"refresh": tokens["refresh"]}) == (
+        401,
+        {"detail": "Token is blacklisted", "code": "token_not_valid"},
+    )
+    assert server.get("/api/user/profile/", access=tokens["access"]).status_code == 401
+    assert jwt.get_unverified_header(tokens["access"])["alg"] == "ES256"
+    assert server.stop() == 0
+    assert len(smtp.to("john", "Reset")) == 1
+    assert len(smtp.to("john", "changed")) == 2
+    assert " ERROR " not in server.text
