@@ -8,11 +8,13 @@ import os
 import resource
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -534,6 +536,18 @@ def test_another_secret_than_that_of_the_database_is_reported_in_one_line() -> N
     assert result.exit_code == 78
     (line,) = result.stderr.splitlines()
     assert "do not open with this secret" in line
+
+
+def test_a_database_of_a_newer_version_is_refused_in_one_line() -> None:
+    create_john()
+    with closing(sqlite3.connect("identity.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    for command in ("migrate", "serve"):
+        result = identity(command)
+        assert result.exit_code == 78
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("identity: the database was migrated by a newer version of identity: ")
 
 
 def test_a_secret_that_is_lost_is_missed_and_not_replaced() -> None:

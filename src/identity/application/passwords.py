@@ -82,6 +82,9 @@ class ChangePassword:
             raise WrongPassword
         password_hash = await self.hasher.hash(new_password)
         now = self.clock.now()
+        notice = MailIntent.about(
+            user.id, MailKind.PASSWORD_CHANGED, id=self.randomness.identifier(), at=now, client=client
+        )
         async with self.begin() as uow:
             await uow.users.save(user.with_password(password_hash, at=now))
             await uow.sessions.revoke_all(user.id, at=now, besides=session.id)
@@ -89,15 +92,7 @@ class ChangePassword:
             await uow.audit_log.append(
                 PasswordChanged(at=now, user_id=user.id, session_id=session.id, client=client)
             )
-            await uow.outbox.put(
-                MailIntent.about(
-                    user.id,
-                    MailKind.PASSWORD_CHANGED,
-                    id=self.randomness.identifier(),
-                    at=now,
-                    client=client,
-                )
-            )
+            await uow.outbox.put(notice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +151,9 @@ class ResetPassword:
             raise InvalidInput({"password": problems})
         password_hash = await self.hasher.hash(password)
         now = self.clock.now()
+        notice = MailIntent.about(
+            user.id, MailKind.PASSWORD_CHANGED, id=self.randomness.identifier(), at=now, client=client
+        )
         async with self.begin() as uow:
             if not await uow.one_time_tokens.spend(
                 token.digest(), purpose=Purpose.RESET_PASSWORD, user_id=user.id, at=now
@@ -165,15 +163,7 @@ class ResetPassword:
             await uow.sessions.revoke_all(user.id, at=now)
             await uow.one_time_tokens.void(user.id, at=now)
             await uow.audit_log.append(PasswordReset(at=now, user_id=user.id, client=client))
-            await uow.outbox.put(
-                MailIntent.about(
-                    user.id,
-                    MailKind.PASSWORD_CHANGED,
-                    id=self.randomness.identifier(),
-                    at=now,
-                    client=client,
-                )
-            )
+            await uow.outbox.put(notice)
 
     async def _owner(self, uidb64: str, token: Secret) -> User:
         user_id = parse_user_reference(uidb64)

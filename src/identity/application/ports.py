@@ -181,13 +181,21 @@ class ReadUnitOfWork(Protocol):
         """Single reads without a transaction, each seeing what was committed before it. Writing fails."""
 
 
+class SchemaTooNew(Exception):
+    """The storage has a shape that this version does not know."""
+
+
 class Schema(Protocol):
     """The shape of the storage, and bringing it up to date."""
 
     async def is_current(self) -> bool: ...
 
     async def upgrade(self) -> None:
-        """Brings it up to date; does nothing when it is. Safe when several processes start at once."""
+        """Brings it up to date; does nothing when it is. Safe when several processes start at once.
+
+        Raises:
+            SchemaTooNew: a newer version of this service has been here.
+        """
 
 
 # --- secrets ---------------------------------------------------------------------------------------------

@@ -92,15 +92,10 @@ class RefreshSession:
         await uow.audit_log.append(
             RefreshTokenReused(at=at, user_id=session.user_id, session_id=session.id, client=client)
         )
-        await uow.outbox.put(
-            MailIntent.about(
-                session.user_id,
-                MailKind.SESSION_REUSED,
-                id=self.randomness.identifier(),
-                at=at,
-                client=client,
-            )
+        notice = MailIntent.about(
+            session.user_id, MailKind.SESSION_REUSED, id=self.randomness.identifier(), at=at, client=client
         )
+        await uow.outbox.put(notice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

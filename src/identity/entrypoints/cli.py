@@ -251,6 +251,7 @@ def _settings(config: Path | None) -> Settings:
 
 def _run(settings: Settings, work: Callable[[Container], Coroutine[Any, Any, T]]) -> T:
     """Does the work with a container of its own. What an operator must mend ends the process in one line."""
+    from identity.application.ports import SchemaTooNew
     from identity.container import build_container
     from identity.domain.errors import Unavailable
     from identity.domain.signing_key import UnreadableKey
@@ -272,6 +273,8 @@ def _run(settings: Settings, work: Callable[[Container], Coroutine[Any, Any, T]]
         _fail(EX_UNAVAILABLE, f"the database does not answer: {error}")
     except SchemaOutdated as error:
         _fail(EX_CONFIG, str(error))
+    except SchemaTooNew as error:
+        _fail(EX_CONFIG, f"the database was migrated by a newer version of identity: {error}")
     except UnreadableKey:
         _fail(
             EX_CONFIG,

@@ -52,6 +52,7 @@ async def prepare(container: Container) -> None:
     Raises:
         SettingsError: the mailer or a template cannot be used, or the secret of the signing keys is missing.
         SchemaOutdated: the schema is old, and migrating is left to `identity migrate`.
+        SchemaTooNew: a newer version has migrated it.
         UnreadableKey: the signing keys do not open with this secret.
         Unavailable: the database does not answer.
         OSError: the secret's file cannot be read or written.

@@ -9,6 +9,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, sel
 
 from identity.adapters.sql.schema import REVISION
 from identity.adapters.sql.storage import SqlStorage
+from identity.application.ports import SchemaTooNew
 from identity.domain.errors import Unavailable
 
 ATTEMPTS = 6  # of some seconds each, when the database is locked
@@ -40,6 +41,7 @@ class SqlSchema:
         """What is to be done under the lock; importing Alembic is done before."""
         from alembic import command
         from alembic.config import Config
+        from alembic.util import CommandError
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
@@ -47,7 +49,10 @@ class SqlSchema:
         def upgrade(connection: Connection) -> None:
             self._storage.dialect.lock_schema(connection)
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:  # it does not know the revision that is applied
+                raise SchemaTooNew(str(error)) from error
 
         return upgrade
 
