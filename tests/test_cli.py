@@ -76,7 +76,6 @@ def in_the_house(work: Callable[[Container], Awaitable[T]], **variables: str) ->
         try:
             return await work(container)
         finally:
-            container.hasher().close()
             await container.storage().dispose()
 
     return asyncio.run(run())
@@ -583,6 +582,14 @@ def test_a_template_that_is_wrong_is_found_at_the_start() -> None:
     result = identity("serve", IDENTITY_TEMPLATES="templates")
     assert result.exit_code == 78
     assert "password_reset.txt" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "mail-test john@example.com", "deliver-mail --once"])
+def test_a_sender_whose_domain_is_none_is_a_wrong_setting(command: str) -> None:
+    result = identity(*command.split(), IDENTITY_MAIL_FROM="x <a@☃.example>")
+    assert result.exit_code == 78
+    assert result.stdout == ""
+    assert "IDENTITY_MAIL_FROM" in result.stderr
 
 
 def test_a_mailer_class_that_cannot_send_is_refused() -> None:

@@ -36,7 +36,7 @@ from identity.application.registration import RegisterUser
 from identity.application.sessions import Authenticate, LogOut, RefreshSession, SignTokens, VerifyToken
 from identity.domain.password_policy import PasswordPolicy
 from identity.domain.secrets import Secret
-from identity.settings import Settings, SettingsError
+from identity.settings import Settings, SettingsError, values
 
 
 def service_secret(settings: Settings) -> Secret:
@@ -50,7 +50,10 @@ def service_secret(settings: Settings) -> Secret:
         return settings.secret
     if settings.secret_path is not None:
         create_secret_file(settings.secret_path)
-        return Settings.generated_secret(settings.secret_path)
+        try:
+            return values.secret_in(settings.secret_path)
+        except ValueError as error:
+            raise SettingsError([f"the secret in {settings.secret_path} {error}"]) from None
     return Secret(secrets.token_urlsafe(32))
 
 
@@ -77,8 +80,11 @@ def smtp_mailer(settings: Settings, security: Security) -> SmtpMailer:
 
 
 def mail_renderer(settings: Settings) -> JinjaRenderer:
-    """Raises `SettingsError` when one of the deployment's own templates is wrong."""
-    renderer = JinjaRenderer(sender=settings.mail_from, overrides=settings.templates)
+    """Raises `SettingsError` when the sender, or one of the deployment's own templates, is wrong."""
+    try:
+        renderer = JinjaRenderer(sender=settings.mail_from, overrides=settings.templates)
+    except ValueError as error:
+        raise SettingsError([f"IDENTITY_MAIL_FROM {settings.mail_from}: {error}"]) from None
     try:
         renderer.check()
     except ValueError as error:
@@ -207,6 +213,7 @@ class Container(DeclarativeContainer):
         judge_password=judge_password,
         clock=clock,
         randomness=randomness,
+        idle=given.refresh_idle,
     )
     request_reset = Singleton(RequestReset, begin=begin, clock=clock, randomness=randomness)
     reset_password = Singleton(

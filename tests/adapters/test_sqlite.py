@@ -19,13 +19,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, select
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from identity.adapters.sql.migration import MIGRATIONS, SqlSchema
-from identity.adapters.sql.schema import REVISION, metadata, signing_keys
+from identity.adapters.sql.schema import REVISION, metadata, outbox, signing_keys
 from identity.adapters.sql.sqlite import Sqlite
 from identity.adapters.sql.storage import SqlStorage
+from identity.application.mail import MailIntent, MailKind
 from identity.domain.errors import Unavailable, UsernameTaken
 from identity.domain.events import LoggedIn
 from identity.domain.names import EmailAddress, Username
@@ -341,6 +342,46 @@ async def test_a_key_is_no_first_key_while_a_later_one_is_left(storage: SqlStora
         assert not await uow.signing_keys.add_first(first)
 
 
+async def test_an_intent_of_a_newer_version_is_left_alone_and_holds_up_nobody(storage: SqlStorage) -> None:
+    hour = timedelta(hours=1)
+    async with storage.transaction() as connection:
+        for number in range(20):  # more than are looked at in one go
+            await connection.execute(
+                outbox.insert(),
+                {
+                    "id": f"newer-{number}",
+                    "kind": "of_a_newer_version",
+                    "created_at": NOW - hour,
+                    "user_id": 1,
+                    "details": "{}",
+                    "due_at": NOW - hour,
+                    "attempts": 0,
+                },
+            )
+    planted = await waiting(storage)
+    assert len(planted) == 20
+    async with storage.begin() as uow:
+        assert not await uow.outbox.has_due(at=NOW)
+        assert await uow.outbox.claim(lease_id="l", at=NOW, lease=hour) is None
+    intent = MailIntent(id="ours", kind=MailKind.PASSWORD_RESET, created_at=NOW, email_key="ann@example.org")
+    async with storage.begin() as uow:
+        await uow.outbox.put(intent)
+        assert await uow.outbox.has_due(at=NOW)
+        claimed = await uow.outbox.claim(lease_id="l", at=NOW, lease=hour)
+        assert claimed
+        assert claimed.intent == intent
+        assert not await uow.outbox.has_due(at=NOW)
+        assert await uow.outbox.claim(lease_id="m", at=NOW, lease=hour) is None
+        assert await uow.outbox.settle(claimed)
+    assert await waiting(storage) == planted
+
+
+async def waiting(storage: SqlStorage) -> list[dict[str, object]]:
+    async with storage.connection() as connection:
+        rows = await connection.execute(select(outbox).order_by(outbox.c.id))
+        return [dict(row) for row in rows.mappings()]
+
+
 async def test_times_are_kept_to_the_microsecond_and_come_back_in_utc(storage: SqlStorage) -> None:
     kolkata = timezone(timedelta(hours=5, minutes=30))
     await add_user(storage, joined_at=NOW.astimezone(kolkata))
@@ -413,10 +454,6 @@ def test_the_revision_is_the_only_head_of_the_migrations() -> None:
 
 
 async def test_the_migrations_make_the_tables_of_the_schema(storage: SqlStorage, tmp_path: Path) -> None:
-    def differences(connection: Connection) -> object:
-        options = {"compare_type": True, "compare_server_default": True}
-        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
-
     async with storage.connection() as connection:
         assert await connection.run_sync(differences) == []
     fresh = create_engine(f"sqlite:///{tmp_path}/fresh.db")
@@ -424,6 +461,12 @@ async def test_the_migrations_make_the_tables_of_the_schema(storage: SqlStorage,
     fresh.dispose()
     migrated = {name: sql for name, sql in definitions(tmp_path / "identity.db") if name != "alembic_version"}
     assert migrated == dict(definitions(tmp_path / "fresh.db"))
+
+
+def differences(connection: Connection) -> object:
+    """Between the tables that are there and those of the schema."""
+    options = {"compare_type": True, "compare_server_default": True}
+    return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
 
 
 def definitions(path: Path) -> list[tuple[str, str]]:
@@ -442,6 +485,42 @@ async def test_a_database_is_current_once_it_is_migrated(path: Path) -> None:
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
     assert not await schema.is_current()
     await storage.dispose()
+
+
+@pytest.mark.parametrize(
+    "undone",
+    [
+        pytest.param("DROP TABLE alembic_version", id="all but the revision is there"),
+        pytest.param("DELETE FROM alembic_version", id="the revision's table is empty"),
+        pytest.param("DROP TABLE alembic_version; DROP TABLE signing_keys", id="the last table is missing"),
+        pytest.param(
+            "DROP TABLE alembic_version; DROP TABLE signing_keys; DROP TABLE audit_events;"
+            "DROP INDEX ix_outbox_dead_at_due_at",
+            id="killed between a table and its index",
+        ),
+        pytest.param(
+            "DROP TABLE alembic_version; DROP TABLE signing_keys; DROP TABLE audit_events; DROP TABLE outbox;"
+            "DROP INDEX ix_one_time_tokens_expires_at; DROP INDEX ix_one_time_tokens_intent_id",
+            id="killed between two indexes",
+        ),
+    ],
+)
+async def test_a_migration_that_was_killed_half_way_is_completed_and_what_is_stored_stays(
+    storage: SqlStorage, path: Path, undone: str
+) -> None:
+    user = await add_user(storage)
+    whole = sorted(definitions(path))
+    async with storage.transaction() as connection:
+        for statement in undone.split(";"):
+            await connection.exec_driver_sql(statement)
+    schema = SqlSchema(storage)
+    assert not await schema.is_current()
+    await schema.upgrade()
+    assert await schema.is_current()
+    async with storage.connection() as connection:
+        assert await connection.run_sync(differences) == []
+    assert sorted(definitions(path)) == whole
+    assert await find_user(storage) == user
 
 
 async def test_migrating_leaves_the_loggers_alone(path: Path) -> None:

@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from identity.adapters.memory import MemoryStorage
 from identity.adapters.sql.migration import SqlSchema
+from identity.adapters.sql.schema import audit_events
 from identity.adapters.sql.storage import SqlStorage
 from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import UnitOfWork
 from identity.domain.errors import Conflict, EmailTaken, InvalidInput, Unavailable, UsernameTaken
-from identity.domain.events import LoggedIn
+from identity.domain.events import LoggedIn, LoggedOut
 from identity.domain.names import EmailAddress, Username
 from identity.domain.one_time_token import OneTimeToken, Purpose
 from identity.domain.secrets import Digest, PasswordHash
@@ -663,10 +665,51 @@ async def test_the_oldest_waiting_intent_is_told(storage: Storage) -> None:
 # --- audit log and signing keys --------------------------------------------------------------------------
 
 
-async def test_an_event_is_kept_even_of_an_account_that_is_not_there(storage: Storage) -> None:
+async def test_an_event_is_kept_whole_even_of_an_account_that_is_not_there(storage: Storage) -> None:
+    client = Client(address="192.0.2.7", user_agent="Mozilla/5.0")
     async with storage.begin() as uow:
-        await uow.audit_log.append(LoggedIn(at=NOW, user_id=7, session_id="s", client=Client(user_agent="x")))
-        await uow.audit_log.append(LoggedIn(at=NOW, user_id=8))
+        await uow.audit_log.append(LoggedIn(at=NOW, user_id=7, session_id="s", client=client))
+        await uow.audit_log.append(LoggedOut(at=NOW + SECOND, user_id=8))
+    assert await logged(storage) == [
+        {
+            "at": NOW,
+            "kind": "LoggedIn",
+            "user_id": 7,
+            "session_id": "s",
+            "client_address": "192.0.2.7",
+            "client_user_agent": "Mozilla/5.0",
+        },
+        {
+            "at": NOW + SECOND,
+            "kind": "LoggedOut",
+            "user_id": 8,
+            "session_id": None,
+            "client_address": "",
+            "client_user_agent": "",
+        },
+    ]
+
+
+async def logged(storage: Storage) -> list[dict[str, object]]:
+    """The audit log as it is stored, which no port reads."""
+    if isinstance(storage, SqlStorage):
+        async with storage.connection() as connection:
+            rows = await connection.execute(select(audit_events).order_by(audit_events.c.id))
+            columns = [dict(row) for row in rows.mappings()]
+        assert [row.pop("id") for row in columns] == [1, 2]
+        return columns
+    assert isinstance(storage, MemoryStorage)
+    return [
+        {
+            "at": event.at,
+            "kind": event.kind,
+            "user_id": event.user_id,
+            "session_id": event.session_id,
+            "client_address": event.client.address,
+            "client_user_agent": event.client.user_agent,
+        }
+        for event in storage.events
+    ]
 
 
 async def test_the_first_signing_key_is_stored_once(storage: Storage) -> None:

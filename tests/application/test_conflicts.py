@@ -22,7 +22,6 @@ class Attempts:
 
     @retried_on_conflict
     async def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Its documentation."""
         self.made += 1
         if self.refusals:
             raise self.refusals.pop(0)
@@ -55,10 +54,6 @@ class TestRetrying:
         with pytest.raises(LoginRefused):
             await attempts()
         assert attempts.made == 2
-
-    def test_it_hides_neither_name_nor_documentation(self) -> None:
-        assert Attempts.__call__.__name__ == "__call__"
-        assert Attempts.__call__.__doc__ == "Its documentation."
 
 
 Act = Callable[[], Awaitable[Any]]

@@ -18,7 +18,7 @@ from tests.application.world import (
 )
 
 from identity.application.mail import Message, PasswordResetMail
-from identity.application.outbox import FIRST_DELAY, LEASE, LONGEST_DELAY, MOST_ATTEMPTS, SENDING_LIMIT
+from identity.application.outbox import FIRST_DELAY, LEASE, LONGEST_DELAY, MOST_ATTEMPTS, Outcome
 from identity.domain.errors import MailDeferred, MailRefused, OneTimeTokenRefused, TokenRefused
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import Secret
@@ -315,8 +315,24 @@ class TestAMailServerThatStalls:
         assert not await is_due(world)
         assert await is_waiting(world)
 
-    def test_for_the_limit_is_shorter_than_the_lease(self) -> None:
-        assert SENDING_LIMIT < LEASE == timedelta(seconds=60)
+    async def test_is_given_up_before_another_worker_may_take_the_mail(
+        self, world: World, notice: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        real_time, passed = loop.time, timedelta()
+        monkeypatch.setattr(loop, "time", lambda: real_time() + passed.total_seconds())
+
+        async def takes_almost_as_long_as_the_lease(_: Message) -> None:
+            nonlocal passed
+            passed = LEASE - timedelta(seconds=1)
+            world.clock.advance(passed)
+            assert not await is_due(world)
+            await asyncio.sleep(0.5)  # a send that is not given up would succeed now
+
+        world.mailer.before = takes_almost_as_long_as_the_lease
+        assert await world.deliver_mail() is Outcome.DEFERRED
+        assert world.mailer.sent == []
+        assert not await is_due(world)
 
 
 class TestAWorkerThatDies:

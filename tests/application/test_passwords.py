@@ -10,9 +10,11 @@ import pytest
 from tests.application.world import (
     BROWSER,
     COMMON_PASSWORD,
+    IDLE,
     NEW_PASSWORD,
     PASSWORD,
     RESET_LIFETIME,
+    SESSION_LIFETIME,
     ResetLink,
     World,
 )
@@ -179,6 +181,49 @@ class TestAChangeIsRefused:
         with pytest.raises(AccessTokenRefused):
             await world.change_password(principal=principal, old_password=PASSWORD, new_password=NEW_PASSWORD)
         assert await works(world, PASSWORD)
+
+    async def test_for_a_session_that_ends_while_the_password_is_hashed(
+        self, world: World, pair: TokenPair
+    ) -> None:
+        at_the_end = []
+
+        async def log_out() -> None:
+            await world.log_out(refresh=pair.refresh)
+            at_the_end.append(world.state())
+
+        world.hasher.while_hashing = log_out
+        with pytest.raises(AccessTokenRefused):
+            await world.changed(pair)
+        assert at_the_end == [world.state()]
+        assert await works(world, PASSWORD)
+
+    @pytest.mark.parametrize("lifetime", [IDLE, SESSION_LIFETIME])
+    async def test_for_a_session_that_has_expired_after_it_was_authenticated(
+        self, lifetime: timedelta, world: World, pair: TokenPair
+    ) -> None:
+        principal = await world.principal(pair)
+        before = world.state()
+        world.clock.advance(lifetime)
+        with pytest.raises(AccessTokenRefused):
+            await world.change_password(principal=principal, old_password=PASSWORD, new_password=NEW_PASSWORD)
+        assert world.state() == before
+
+    async def test_for_a_session_that_expires_while_the_password_is_hashed(
+        self, world: World, pair: TokenPair
+    ) -> None:
+        async def takes_long() -> None:
+            world.clock.advance(IDLE)
+
+        before = world.state()
+        world.hasher.while_hashing = takes_long
+        with pytest.raises(AccessTokenRefused):
+            await world.changed(pair)
+        assert world.state() == before
+
+    async def test_with_the_reasons_of_both_passwords_at_once(self, world: World, pair: TokenPair) -> None:
+        refusal = await self._refusal(world, pair, old=Secret(""), new=COMMON_PASSWORD)
+        assert isinstance(refusal, InvalidInput)
+        assert refusal.fields == {"old_password": (BLANK,), "new_password": ("This password is too common.",)}
 
     async def test_for_a_session_that_another_change_ended_meanwhile(
         self, world: World, pair: TokenPair

@@ -262,6 +262,7 @@ class World:
             judge_password=judge_password,
             clock=clock,
             randomness=randomness,
+            idle=IDLE,
         )
         self.request_reset = RequestReset(begin=begin, clock=clock, randomness=randomness)
         self.reset_password = ResetPassword(

@@ -120,6 +120,29 @@ async def test_a_change_to_a_weak_password_is_refused_with_every_reason(service,
     assert await service.can_log_in("margaret_hall")
 
 
+@pytest.mark.parametrize(
+    ("old", "message"),
+    [
+        pytest.param({}, "This field is required.", id="missing"),
+        pytest.param({"old_password": None}, "This field may not be null.", id="null"),
+        pytest.param({"old_password": ""}, "This field may not be blank.", id="blank"),
+        pytest.param({"old_password": ["yourpassword123"]}, "Not a valid string.", id="list"),
+    ],
+)
+async def test_a_change_is_refused_with_the_reasons_of_every_field_at_once(service, margaret, old, message):
+    for password, messages in WEAK:
+        body = {**old, "new_password": password}
+        answer = await service.post("/api/user/change-password/", body, access=margaret.access)
+        assert (answer.status_code, answer.json()) == (
+            400,
+            {"old_password": [message], "new_password": messages},
+        )
+    body = {**old, "new_password": "yournewpassword123"}
+    answer = await service.post("/api/user/change-password/", body, access=margaret.access)
+    assert (answer.status_code, answer.json()) == (400, {"old_password": [message]})
+    assert await service.can_log_in("margaret_hall")
+
+
 async def test_a_change_takes_any_password_of_8_to_256_code_points(service, margaret):
     old = "yourpassword123"
     for password in STRONG:

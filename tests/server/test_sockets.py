@@ -12,6 +12,7 @@ import pytest
 
 CANARY = "canary-9fK2mQ7xWv4T"
 LIMIT = 16 * 1024
+HEAD_LIMIT = 32 * 1024
 HEAD_SECONDS = BODY_SECONDS = 1.0
 LIMITS = {
     "identity.entrypoints.server:HEAD_TIME_LIMIT": HEAD_SECONDS,
@@ -266,6 +267,61 @@ def test_a_head_that_never_ends_is_cut(server, connect):
     path.send(b"GET /")
     assert path.flood(b"x" * 8192) < FLOOD
     server.wait_until_ready()
+
+
+def head(size: int, form: str) -> bytes:
+    """A head of this many octets."""
+    start, unit = {
+        "one long header": (LIVE[:-2] + b"X: ", b"x"),
+        "many headers": (LIVE[:-2], b"X: yyyy\r\n"),
+        "a long path": (b"GET /", b"p"),
+    }[form]
+    end = {
+        "one long header": b"\r\n\r\n",
+        "many headers": b"\r\n",
+        "a long path": b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    }[form]
+    return start + unit * ((size - len(start) - len(end)) // len(unit)) + end
+
+
+FORMS = ["one long header", "many headers", "a long path"]
+
+
+@pytest.mark.parametrize("size", [33 * 1024 + 512, 50_000, 100_000])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_head_over_32_kib_is_refused_when_it_is_sent_at_once(connection, form, size):
+    connection.send(head(size, form))
+    status, headers, _ = connection.answer()
+    assert status in {400, 431}
+    assert headers["connection"] == "close"
+    assert connection.is_cut()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_head_over_32_kib_is_refused_when_it_dribbles_in(connection, form):
+    whole = head(100_000, form)
+    for start in range(0, HEAD_LIMIT, 1024):  # in time, and no octet more than are allowed
+        connection.send(whole[start : start + 1024])
+        time.sleep(0.002)
+    connection.socket.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        connection.answer()
+    connection.socket.settimeout(LONG)
+    connection.send(whole[HEAD_LIMIT : HEAD_LIMIT + 1])
+    status, headers, _ = connection.answer()
+    assert (status, headers["connection"]) == (431, "close")
+    assert connection.is_cut()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_head_of_30_kib_is_taken_however_it_comes(connection, form):
+    whole, status = head(30 * 1024, form), 404 if form == "a long path" else 200
+    connection.send(whole)
+    assert connection.answer()[0] == status
+    for start in range(0, len(whole), 1024):
+        connection.send(whole[start : start + 1024])
+        time.sleep(0.002)
+    assert connection.answer()[0] == status
 
 
 def test_a_head_of_a_megabyte_is_refused_however_it_comes(connection):

@@ -43,9 +43,6 @@ class Argon2Hasher:
     def needs_rehash(self, password_hash: PasswordHash) -> bool:
         return self._argon2.check_needs_rehash(password_hash)
 
-    def close(self) -> None:
-        self._lane.shutdown()
-
     def _matches(self, password: Secret, password_hash: PasswordHash) -> bool:
         try:
             return self._argon2.verify(password_hash, _octets(password))

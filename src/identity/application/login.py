@@ -14,7 +14,7 @@ from identity.domain.names import EmailAddress, Username
 from identity.domain.password_policy import is_oversized
 from identity.domain.secrets import Secret
 from identity.domain.session import UNKNOWN_CLIENT, Client, Session
-from identity.domain.text import BLANK, Malformed
+from identity.domain.text import BLANK, has_control_characters
 from identity.domain.tokens import TokenPair
 from identity.domain.user import User
 
@@ -70,16 +70,13 @@ class LogIn:
         return await self.sign_tokens(session, refresh_jti=session.current, at=now)
 
     async def _find(self, username: str) -> User | None:
-        try:
-            if "@" in username:
-                address = EmailAddress.parse(username)
-                async with self.read() as uow:
-                    return await uow.users.with_email(address)
-            name = Username.parse(username)
-            async with self.read() as uow:
-                return await uow.users.with_username(name)
-        except Malformed:
-            return None  # nobody has such a name; it costs a hash all the same
+        text = username.strip()
+        if has_control_characters(text):
+            return None  # nobody has such a name, and some databases refuse to look for it
+        async with self.read() as uow:
+            if "@" in text:
+                return await uow.users.with_email(EmailAddress(text))
+            return await uow.users.with_username(Username(text))
 
     def _new_session(self, user: User, *, client: Client, at: datetime) -> Session:
         return Session(

@@ -163,7 +163,9 @@ class DeliverMail:
         async with self.begin() as uow:
             if outcome is Outcome.SENT:
                 await uow.one_time_tokens.mark_sent(claimed.intent.id, at=self.clock.now())
-            await uow.outbox.settle(claimed)
+            settled = await uow.outbox.settle(claimed)
+        if not settled:
+            log.warning("%s mail %s: the lease had lapsed", claimed.intent.kind, claimed.intent.id)
         log.info("%s mail %s: %s", claimed.intent.kind, claimed.intent.id, outcome)
         return outcome
 

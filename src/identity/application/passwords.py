@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from identity.application.conflicts import retried_on_conflict
 from identity.application.mail import MailIntent, MailKind
@@ -13,8 +14,9 @@ from identity.application.ports import (
     PasswordHasher,
     Randomness,
     ReadUnitOfWork,
+    UnitOfWork,
 )
-from identity.application.sessions import Principal
+from identity.application.sessions import Principal, find_live
 from identity.domain.errors import AccessTokenRefused, InvalidInput, OneTimeTokenRefused, WrongPassword
 from identity.domain.events import PasswordChanged, PasswordReset
 from identity.domain.names import EmailAddress, Username
@@ -56,6 +58,7 @@ class ChangePassword:
     judge_password: JudgePassword
     clock: Clock
     randomness: Randomness
+    idle: timedelta
 
     @retried_on_conflict
     async def __call__(
@@ -67,17 +70,11 @@ class ChangePassword:
         client: Client = UNKNOWN_CLIENT,
     ) -> None:
         async with self.read() as uow:
-            found = await uow.sessions.get_with_user(principal.session.id)
-        if found is None:
-            raise AccessTokenRefused
-        session, user = found
-        if session.revoked_at is not None or user.is_disabled:
-            raise AccessTokenRefused
-        if not old_password:
-            raise InvalidInput({"old_password": [BLANK]})
-        problems = self.judge_password(new_password, username=user.username, email=user.email)
-        if problems:
-            raise InvalidInput({"new_password": problems})
+            user = await self._owner(uow, principal)
+        unacceptable = self.judge_password(new_password, username=user.username, email=user.email)
+        problems = {"old_password": () if old_password else (BLANK,), "new_password": unacceptable}
+        if any(problems.values()):
+            raise InvalidInput({field: messages for field, messages in problems.items() if messages})
         if is_oversized(old_password) or not await self.hasher.verify(old_password, user.password_hash):
             raise WrongPassword
         password_hash = await self.hasher.hash(new_password)
@@ -86,13 +83,21 @@ class ChangePassword:
             user.id, MailKind.PASSWORD_CHANGED, id=self.randomness.identifier(), at=now, client=client
         )
         async with self.begin() as uow:
+            await self._owner(uow, principal)
             await uow.users.save(user.with_password(password_hash, at=now))
-            await uow.sessions.revoke_all(user.id, at=now, besides=session.id)
+            await uow.sessions.revoke_all(user.id, at=now, besides=principal.session.id)
             await uow.one_time_tokens.void(user.id, at=now)
             await uow.audit_log.append(
-                PasswordChanged(at=now, user_id=user.id, session_id=session.id, client=client)
+                PasswordChanged(at=now, user_id=user.id, session_id=principal.session.id, client=client)
             )
             await uow.outbox.put(notice)
+
+    async def _owner(self, uow: UnitOfWork, principal: Principal) -> User:
+        """The account as it is now, whose session must not have ended meanwhile."""
+        found = await find_live(uow, principal.session.id, at=self.clock.now(), idle=self.idle)
+        if found is None:
+            raise AccessTokenRefused
+        return found[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

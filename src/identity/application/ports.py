@@ -224,7 +224,8 @@ class Tokens(Protocol):
         """The claims of a genuine, unexpired token of the expected kind, or of either kind for `None`.
 
         Raises:
-            TokenRefused: with the reason INVALID, EXPIRED or WRONG_TYPE.
+            TokenRefused: with the reason INVALID, EXPIRED or WRONG_TYPE, the first that applies. An access
+                token may be accepted a little after its end, for clocks that are apart.
         """
 
 

@@ -74,7 +74,7 @@ class RefreshSession:
         claims = await self.tokens.read(refresh, expected=TokenKind.REFRESH)
         now = self.clock.now()
         async with self.begin() as uow:
-            before, _ = await _live(uow, claims, at=now, idle=self.idle)
+            before, _ = await _named_by(claims, uow, at=now, idle=self.idle)
             after = before.refreshed(
                 claims.jti, child=self.randomness.identifier(), at=now, window=self.reuse_window
             )
@@ -140,7 +140,7 @@ class VerifyToken:
         claims = await self.tokens.read(token, expected=None)
         now = self.clock.now()
         async with self.read() as uow:
-            session, _ = await _live(uow, claims, at=now, idle=self.idle)
+            session, _ = await _named_by(claims, uow, at=now, idle=self.idle)
         if claims.kind is TokenKind.REFRESH and not session.recognises(
             claims.jti, at=now, window=self.reuse_window
         ):
@@ -164,19 +164,29 @@ class Authenticate:
         try:
             claims = await self.tokens.read(access, expected=TokenKind.ACCESS)
             async with self.read() as uow:
-                session, user = await _live(uow, claims, at=self.clock.now(), idle=self.idle)
+                session, user = await _named_by(claims, uow, at=self.clock.now(), idle=self.idle)
         except TokenRefused as refusal:
             over = refusal.reason is TokenFault.BLACKLISTED
             raise AccessTokenRefused(TokenFault.INVALID if over else refusal.reason) from None
         return Principal(user=user, session=session)
 
 
-async def _live(uow: UnitOfWork, claims: Claims, *, at: datetime, idle: timedelta) -> tuple[Session, User]:
-    """The session a token names, and its account, if neither is over."""
-    found = await uow.sessions.get_with_user(claims.session_id)
+async def find_live(
+    uow: UnitOfWork, session_id: str, *, at: datetime, idle: timedelta
+) -> tuple[Session, User] | None:
+    """The session and its account, if neither is over."""
+    found = await uow.sessions.get_with_user(session_id)
     if found is None:
-        raise TokenRefused(TokenFault.BLACKLISTED)
+        return None
     session, user = found
-    if user.id != claims.user_id or user.is_disabled or not session.is_live(at=at, idle=idle):
+    return found if session.is_live(at=at, idle=idle) and not user.is_disabled else None
+
+
+async def _named_by(
+    claims: Claims, uow: UnitOfWork, *, at: datetime, idle: timedelta
+) -> tuple[Session, User]:
+    """The live session and account that a token names."""
+    found = await find_live(uow, claims.session_id, at=at, idle=idle)
+    if found is None or found[1].id != claims.user_id:
         raise TokenRefused(TokenFault.BLACKLISTED)
-    return session, user
+    return found

@@ -1,4 +1,4 @@
-"""Every refusal of this service, one flat family, each with a stable `code`.
+"""Every refusal of the use cases, one flat family, each with a stable `code`.
 
     IdentityError
     ├── InvalidInput             invalid_input             fields, and what is wrong with each

@@ -95,7 +95,6 @@ def createsuperuser(config: Path | None, username: str | None, email: str | None
     """Open an account with every permission."""
     settings = _settings(config)
     from identity.domain.errors import InvalidInput
-    from identity.domain.secrets import Secret
 
     if settings.database_url == "memory:":
         _fail(EX_CONFIG, "with memory: the account would be gone with this command")
@@ -107,29 +106,32 @@ def createsuperuser(config: Path | None, username: str | None, email: str | None
         name = username or click.prompt("Username")
         address = email or click.prompt("E-mail address")
         password = _password(noinput)
-
-        async def register(
-            container: Container, name: str = name, address: str = address, password: str = password
-        ) -> str:
-            await _ready(container)
-            user = await container.register_user()(
-                username=name, email=address, password=Secret(password), superuser=True
-            )
-            return user.username.value
-
         try:
-            created = _run(settings, register)
+            _open_superuser(settings, name, address, password)
         except InvalidInput as refusal:
             for field, messages in refusal.fields.items():
                 for message in messages:
                     click.echo(f"{field}: {message}", err=True)
-            if noinput or (username and email and not {"password"} & refusal.fields.keys()):
+            if noinput or (username and email and "password" not in refusal.fields):
                 sys.exit(EX_DATAERR)
             username = None if "username" in refusal.fields else name
             email = None if "email" in refusal.fields else address
         else:
-            click.echo(f"Superuser {created} created.")
+            click.echo(f"Superuser {name.strip()} created.")
             return
+
+
+def _open_superuser(settings: Settings, username: str, email: str, password: str) -> None:
+    """Raises `InvalidInput`."""
+    from identity.domain.secrets import Secret
+
+    async def register(container: Container) -> None:
+        await _ready(container)
+        await container.register_user()(
+            username=username, email=email, password=Secret(password), superuser=True
+        )
+
+    _run(settings, register)
 
 
 @main.command("deliver-mail", short_help="Deliver the mail that waits in the outbox.")

@@ -47,7 +47,7 @@ class SchemaOutdated(Exception):
 
 
 async def prepare(container: Container) -> None:
-    """Finds whatever is wrong before a socket is opened, and migrates an embedded database.
+    """Finds what can be found wrong before a socket is opened, and migrates an embedded database.
 
     Raises:
         SettingsError: the mailer or a template cannot be used, or the secret of the signing keys is missing.
@@ -138,7 +138,6 @@ async def _running(container: Container, settings: Settings, app: Litestar) -> A
         async with working(deliver_mail=deliver_mail, purge_expired=container.purge_expired()):
             yield
     finally:
-        container.hasher().close()
         await container.storage().dispose()
 
 
@@ -215,6 +214,8 @@ class LimitedProtocol(HttpToolsProtocol):
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             raise ValueError("not one Host header")  # RFC 9112, 3.2; the parser turns it into a 400
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_SIZE_LIMIT:
+            raise ValueError("head too large")
         if len(self.pipeline) >= PIPELINE_LIMIT:
             raise ValueError("too many requests at once")
         self._in_head = False

@@ -146,18 +146,6 @@ class Settings(Struct, frozen=True, kw_only=True):
         path = self.database_url.removeprefix("sqlite:///")
         return Path(path).with_suffix(".secret") if path != self.database_url else None
 
-    @staticmethod
-    def generated_secret(path: Path) -> Secret:
-        """The secret in a file that was made beside the database, held to what a given one is held to.
-
-        Raises:
-            SettingsError: it is too short, or no text.
-        """
-        try:
-            return values.secret_in(path)
-        except ValueError as error:
-            raise SettingsError([f"the secret in {path} {error}"]) from None
-
     @classmethod
     def load(cls, environ: Mapping[str, str], config: Path | None = None) -> Settings:
         """Read and check every setting, from `environ` first and then from the TOML file `config`.

@@ -129,7 +129,7 @@ def database_url(text: str) -> str:
         if not path or path.endswith(("/", ".", ":memory:", ".secret")) or "?" in path or "#" in path:
             raise ValueError("must name a database file after sqlite:///, such as sqlite:///identity.db")
     elif text != "memory:" and not ("://" in text and scheme(text) in SERVER_SCHEMES):
-        raise ValueError("must be memory:, sqlite:///PATH, postgresql://... or mariadb://...")
+        raise ValueError("must be sqlite:///PATH or memory:")
     return text
 
 

@@ -63,14 +63,14 @@ class JwtTokens:
         claims = _claims(payload)
         if header.get("typ") != _TYP[claims.kind] or payload["aud"] != self._audience[claims.kind]:
             raise TokenRefused(TokenFault.INVALID)
-        if expected not in {None, claims.kind}:
-            raise TokenRefused(TokenFault.WRONG_TYPE)
         now = self._clock.now()
         # Of a refresh token the session's row decides; it must outlive a clock that was set back.
         if claims.kind is TokenKind.ACCESS and claims.issued_at > now + LEEWAY:
             raise TokenRefused(TokenFault.INVALID)
         if claims.expires_at + (LEEWAY if claims.kind is TokenKind.ACCESS else timedelta()) <= now:
             raise TokenRefused(TokenFault.EXPIRED)
+        if expected not in {None, claims.kind}:
+            raise TokenRefused(TokenFault.WRONG_TYPE)
         return claims
 
     def _header(self, token: str) -> dict[str, Any]:

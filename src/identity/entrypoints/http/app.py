@@ -49,6 +49,7 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         "change_password": container.change_password(),
         "request_reset": container.request_reset(),
         "reset_password": container.reset_password(),
+        "judge_password": container.judge_password(),
         "check_health": container.check_health(),
     }
     app = Litestar(

@@ -1,4 +1,4 @@
-"""From refusals to answers: the one place that knows HTTP status codes and the contract's three envelopes."""
+"""From refusals to answers: what each means in HTTP, in the contract's three envelopes."""
 
 from __future__ import annotations
 

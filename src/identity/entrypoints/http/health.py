@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from identity.application.health import CheckHealth
 from identity.domain.errors import Unavailable
 from identity.entrypoints.http.openapi import HEALTH, named, operation
-from identity.entrypoints.http.refusals import RETRY_AFTER, refusal
+from identity.entrypoints.http.openapi_refusals import RETRY_AFTER, refusal
 
 
 class Alive(msgspec.Struct):
@@ -46,7 +46,7 @@ async def live() -> Alive:
     operation_id=named("checkReadiness"),
     tags=[HEALTH],
     description="Asks the database. `outbox_age_seconds` is how long the oldest mail has been waiting, 0 if "
-    "none waits; mail that waits is no reason not to be ready.",
+    "none has for a minute; mail that waits is no reason not to be ready.",
     response_description="It should.",
     operation_class=operation(
         Readiness("ready", outbox_age_seconds=0),

@@ -11,7 +11,7 @@ from identity.domain.secrets import Secret
 from identity.domain.session import Client
 from identity.entrypoints.http.body import AnyRequest, read_body
 from identity.entrypoints.http.openapi import PASSWORD, SESSIONS, named, operation, request_body, text
-from identity.entrypoints.http.refusals import CHALLENGE, refusal
+from identity.entrypoints.http.openapi_refusals import CHALLENGE, refusal
 from identity.entrypoints.http.sessions import EXAMPLE_TOKENS, Tokens
 
 

@@ -22,7 +22,7 @@ from litestar.openapi.spec import (
 from identity.domain.password_policy import PasswordPolicy
 from identity.entrypoints.http.body import FORM, JSON, REQUIRED, AnyRequest
 from identity.entrypoints.http.documentation import CONTENT_SECURITY_POLICY, DocumentationPage
-from identity.entrypoints.http.refusals import (
+from identity.entrypoints.http.openapi_refusals import (
     COMMON_REFUSALS,
     REFUSAL_SCHEMAS,
     Node,

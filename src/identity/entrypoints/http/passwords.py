@@ -6,12 +6,13 @@ import msgspec
 from litestar import HttpMethod, post
 from litestar.di import NamedDependency
 
-from identity.application.passwords import ChangePassword, RequestReset, ResetPassword
+from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
 from identity.application.sessions import Principal
+from identity.domain.errors import InvalidInput
 from identity.domain.secrets import Secret
 from identity.domain.session import Client
 from identity.entrypoints.http.authentication import other_methods
-from identity.entrypoints.http.body import AnyRequest, read_body
+from identity.entrypoints.http.body import AnyRequest, Unreadable, read_body
 from identity.entrypoints.http.openapi import (
     BEARER,
     EMAIL,
@@ -24,7 +25,7 @@ from identity.entrypoints.http.openapi import (
     request_body,
     text,
 )
-from identity.entrypoints.http.refusals import NOT_AUTHENTICATED
+from identity.entrypoints.http.openapi_refusals import NOT_AUTHENTICATED
 
 
 class PasswordChange(msgspec.Struct):
@@ -75,9 +76,18 @@ async def change(
     request: AnyRequest,
     principal: NamedDependency[Principal],
     change_password: NamedDependency[ChangePassword],
+    judge_password: NamedDependency[JudgePassword],
     client: NamedDependency[Client],
 ) -> Message:
-    body = await read_body(request, PasswordChange)
+    try:
+        body = await read_body(request, PasswordChange)
+    except Unreadable as unreadable:
+        problems: dict[str, tuple[str, ...]] = dict(unreadable.fields)
+        if "new_password" in unreadable.readable:
+            user, password = principal.user, unreadable.readable["new_password"]
+            unacceptable = judge_password(password, username=user.username, email=user.email)
+            problems |= {"new_password": unacceptable} if unacceptable else {}
+        raise InvalidInput(problems) from None
     await change_password(
         principal=principal, old_password=body.old_password, new_password=body.new_password, client=client
     )

@@ -12,7 +12,7 @@ from identity.application.profile import ShowProfile
 from identity.application.sessions import Principal
 from identity.entrypoints.http.authentication import other_methods
 from identity.entrypoints.http.openapi import BEARER, PROFILE, named, operation
-from identity.entrypoints.http.refusals import NOT_AUTHENTICATED
+from identity.entrypoints.http.openapi_refusals import NOT_AUTHENTICATED
 
 
 class ProfileAnswer(msgspec.Struct):

@@ -10,7 +10,7 @@ from identity.application.sessions import LogOut, RefreshSession, VerifyToken
 from identity.domain.session import Client
 from identity.entrypoints.http.body import AnyRequest, read_body
 from identity.entrypoints.http.openapi import SESSIONS, Nothing, named, operation, request_body, text
-from identity.entrypoints.http.refusals import TOKEN_REFUSED
+from identity.entrypoints.http.openapi_refusals import TOKEN_REFUSED
 
 
 class Tokens(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""The first tables. Where DDL commits by itself, a migration that was killed is simply run again."""
+"""The first tables. Every statement can be run again, for where DDL commits by itself one may be killed."""
 
 from __future__ import annotations
 
@@ -49,10 +49,12 @@ def upgrade() -> None:
         sa.Column("client_user_agent", text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_sessions"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_sessions_user_id"),
-        sa.Index("ix_sessions_user_id_created_at", "user_id", "created_at"),
-        sa.Index("ix_sessions_expires_at", "expires_at"),
         if_not_exists=True,
     )
+    op.create_index(
+        "ix_sessions_user_id_created_at", "sessions", ["user_id", "created_at"], if_not_exists=True
+    )
+    op.create_index("ix_sessions_expires_at", "sessions", ["expires_at"], if_not_exists=True)
     op.create_table(
         "one_time_tokens",
         sa.Column("digest", digest(), nullable=False),
@@ -66,11 +68,16 @@ def upgrade() -> None:
         sa.Column("over_at", Instant),
         sa.PrimaryKeyConstraint("digest", name="pk_one_time_tokens"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_one_time_tokens_user_id"),
-        sa.Index("ix_one_time_tokens_user_id_created_at", "user_id", "created_at"),
-        sa.Index("ix_one_time_tokens_intent_id", "intent_id"),
-        sa.Index("ix_one_time_tokens_expires_at", "expires_at"),
         if_not_exists=True,
     )
+    op.create_index(
+        "ix_one_time_tokens_user_id_created_at",
+        "one_time_tokens",
+        ["user_id", "created_at"],
+        if_not_exists=True,
+    )
+    op.create_index("ix_one_time_tokens_intent_id", "one_time_tokens", ["intent_id"], if_not_exists=True)
+    op.create_index("ix_one_time_tokens_expires_at", "one_time_tokens", ["expires_at"], if_not_exists=True)
     op.create_table(
         "outbox",
         sa.Column("id", key(32), nullable=False),
@@ -88,9 +95,9 @@ def upgrade() -> None:
         sa.Column("error", text()),
         sa.PrimaryKeyConstraint("id", name="pk_outbox"),
         sa.UniqueConstraint("coalescing_key", name="uq_outbox_coalescing_key"),
-        sa.Index("ix_outbox_dead_at_due_at", "dead_at", "due_at"),
         if_not_exists=True,
     )
+    op.create_index("ix_outbox_dead_at_due_at", "outbox", ["dead_at", "due_at"], if_not_exists=True)
     op.create_table(
         "audit_events",
         sa.Column("id", number(), nullable=False),
@@ -101,10 +108,10 @@ def upgrade() -> None:
         sa.Column("client_address", text(), nullable=False),
         sa.Column("client_user_agent", text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit_events"),
-        sa.Index("ix_audit_events_user_id_at", "user_id", "at"),
         sqlite_autoincrement=True,
         if_not_exists=True,
     )
+    op.create_index("ix_audit_events_user_id_at", "audit_events", ["user_id", "at"], if_not_exists=True)
     op.create_table(
         "signing_keys",
         sa.Column("kid", key(64), nullable=False),
