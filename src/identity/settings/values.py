@@ -73,7 +73,7 @@ def integer(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def duration(*, most: timedelta) -> Callable[[str], timedelta]:
+def duration(*, least: timedelta = timedelta(seconds=1), most: timedelta) -> Callable[[str], timedelta]:
     """Reads `300`, `300s`, `5m`, `12h` or `30d`; a number without a unit means seconds."""
 
     def read(text: str) -> timedelta:
@@ -81,8 +81,8 @@ def duration(*, most: timedelta) -> Callable[[str], timedelta]:
         if not match:
             raise ValueError(f'must be a duration such as 300, 300s, 5m, 12h or 30d, not "{text}"')
         value = int(match[1]) * _UNITS[match[2] or "s"]
-        if not timedelta(0) < value <= most:
-            raise ValueError(f'must be longer than 0 and at most {as_text(most)}, not "{text}"')
+        if not least <= value <= most:
+            raise ValueError(f'must be {as_text(least)} to {as_text(most)}, not "{text}"')
         return value
 
     return read
