@@ -89,6 +89,29 @@ async def test_a_preflight_of_another_origin_is_refused(shared_service):
     assert not [name for name in answer.headers if name.lower().startswith("access-control-allow-origin")]
 
 
+async def test_the_developer_of_a_refused_page_finds_its_origin_in_the_log_once(start, caplog):
+    service = await start()
+    for origin in ("http://127.0.0.1:3000", ALLOWED[0], "http://127.0.0.1:3000", "x\x1b[2J\u2028y" * 50):
+        headers = {"Origin": origin.encode(), **PREFLIGHT}
+        await service.client.options("/api/auth/login/", headers=headers)
+        await service.client.post("/api/auth/login/", json={}, headers={"Origin": origin.encode()})
+    told = [
+        record.getMessage() for record in caplog.records if "IDENTITY_CORS_ORIGINS" in record.getMessage()
+    ]
+    assert "'http://127.0.0.1:3000'" in told[0]
+    assert len(told) == 2
+    assert told[1].isprintable()
+    assert len(told[1]) < 200
+
+
+async def test_made_up_origins_do_not_fill_the_log(start, caplog):
+    service = await start()
+    for number in range(50):
+        headers = {"Origin": f"http://{number}.example", **PREFLIGHT}
+        await service.client.options("/api/auth/login/", headers=headers)
+    assert len([record for record in caplog.records if "IDENTITY_CORS_ORIGINS" in record.getMessage()]) == 20
+
+
 async def test_the_origins_are_a_setting(start):
     service = await start(cors_origins=("https://app.example",))
     for origin, allowed in (("https://app.example", True), (ALLOWED[0], False)):

@@ -7,12 +7,12 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from litestar import Litestar
-from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
 from identity.container import Container
 from identity.entrypoints.http import health, login, passwords, profile, registration, sessions
 from identity.entrypoints.http.authentication import provide_client, provide_principal
+from identity.entrypoints.http.cors import RefusedOrigins, cors_config
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
 from identity.entrypoints.http.headers import add_headers
 from identity.entrypoints.http.openapi import complete, openapi_config
@@ -60,13 +60,8 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
             "client": Provide(provide_client, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,
-        before_send=[add_headers],
-        cors_config=CORSConfig(
-            allow_origins=list(container.settings().cors_origins),
-            allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
-            allow_headers=["authorization", "content-type"],
-            expose_headers=["Retry-After", "X-Request-ID"],
-        ),
+        before_send=[add_headers, RefusedOrigins()],
+        cors_config=cors_config(container.settings().cors_origins),
         openapi_config=openapi_config(container.settings().public_url),
         lifespan=[lifespan] if lifespan else [],
         logging_config=None,

@@ -1,0 +1,40 @@
+"""Which pages of other origins may call the API, and a word to the developer whose page may not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import Headers
+from litestar.types import Message, Scope
+
+log = logging.getLogger(__name__)
+
+_MOST_TOLD = 20  # origins; whoever sends made-up ones does not fill the log
+
+
+def cors_config(origins: Sequence[str]) -> CORSConfig:
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+        allow_headers=["authorization", "content-type"],
+        expose_headers=["Retry-After", "X-Request-ID"],
+    )
+
+
+class RefusedOrigins:
+    """Logs each origin whose preflight is refused, once: the browser tells its developer little."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    async def __call__(self, message: Message, scope: Scope) -> None:
+        if message["type"] != "http.response.start" or scope.get("method") != "OPTIONS":
+            return
+        origin = Headers.from_scope(scope).get("origin")
+        allowed = any(name.lower() == b"access-control-allow-origin" for name, _ in message["headers"])
+        if origin is None or allowed or origin in self._told or len(self._told) >= _MOST_TOLD:
+            return
+        self._told.add(origin)
+        log.warning("a page of %.100r was refused: its origin is not in IDENTITY_CORS_ORIGINS", origin)
