@@ -7,31 +7,14 @@ import time
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.adapters.sample_mail import HOST, LINK, MESSAGE, PASSWORD, SENDER, TOKEN
 
 from identity.adapters.mail.smtp import Security, SmtpMailer
-from identity.application.mail import Message
 from identity.domain.errors import IdentityError, MailDeferred, MailRefused
-from identity.domain.names import EmailAddress
-from identity.domain.secrets import Secret
-
-SENDER = "Acme Cloud <no-reply@acme.example>"
-TOKEN = "k3Jx0vE8m1VnQ2cUq9Zb7tYhR5sLdWf4aGpXoTiBcEM"
-LINK = f"https://app.acme.example/{'x' * 80}/reset-password/MQ/{TOKEN}"
-MESSAGE = Message(
-    id="00112233445566778899aabbccddeeff",
-    to=EmailAddress("Ann.O'Neil+Tag@Example.ORG"),
-    date=datetime(2026, 11, 22, 13, 2, 59, 123456, tzinfo=UTC),
-    subject="Reset your password",
-    text=f"Hello,\n\n{LINK}\n.\nFrom here on nothing.\n",
-    html=f'<p><a href="{LINK}">Choose a new password</a></p>\n',
-)
-PASSWORD = Secret("päss/w0rd-of-the-mail-server")
-HOST = "127.0.0.1"
-
 
 ANSWERS = {
     "greeting": "220 mail.example",
