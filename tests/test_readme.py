@@ -30,8 +30,8 @@ from identity.domain.errors import (
     Unavailable,
 )
 from identity.domain.password_policy import PasswordPolicy
-from identity.entrypoints import cli, server, worker
-from identity.entrypoints.http import body
+from identity.entrypoints import cli, worker
+from identity.entrypoints.http import body, connection
 from identity.entrypoints.http.app import create_app
 from identity.entrypoints.http.errors import REFUSALS
 from identity.settings import Settings, describe
@@ -375,7 +375,8 @@ def phrases() -> Sequence[str]:
         "the server does so every hour",
         "a second later the listener closes",
         f"does not arrive within {body.TIME_LIMIT:.0f} seconds, 413 beyond {body.SIZE_LIMIT // 1024} KiB",
-        f"{server.HEAD_TIME_LIMIT:.0f} seconds and {server.HEAD_SIZE_LIMIT // 1024} KiB for a request's head",
+        f"{connection.HEAD_TIME_LIMIT:.0f} seconds and "
+        f"{connection.HEAD_SIZE_LIMIT // 1024} KiB for a request's head",
         f"{body.TIME_LIMIT:.0f} seconds and {body.SIZE_LIMIT // 1024} KiB for its body",
         f"JSON {body.DEPTH_LIMIT} levels deep",
     )

@@ -15,8 +15,8 @@ LIMIT = 16 * 1024
 HEAD_LIMIT = 32 * 1024
 HEAD_SECONDS = BODY_SECONDS = 1.0
 LIMITS = {
-    "identity.entrypoints.server:HEAD_TIME_LIMIT": HEAD_SECONDS,
-    "identity.entrypoints.server:BODY_TIME_LIMIT": BODY_SECONDS,
+    "identity.entrypoints.http.connection:HEAD_TIME_LIMIT": HEAD_SECONDS,
+    "identity.entrypoints.http.connection:BODY_TIME_LIMIT": BODY_SECONDS,
     "identity.entrypoints.http.body:TIME_LIMIT": BODY_SECONDS,
     "identity.entrypoints.server:IDLE_LIMIT": 60,  # so that it is not this one that ends a connection
 }

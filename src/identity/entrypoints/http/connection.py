@@ -1,0 +1,100 @@
+"""How much time and how many octets one connection gets, before the application sees its requests."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from identity.entrypoints.http.body import TIME_LIMIT as BODY_TIME_LIMIT
+from identity.entrypoints.http.headers import ALWAYS
+
+HEAD_TIME_LIMIT = 30.0  # seconds, from the start of a connection or of a further request on it
+HEAD_SIZE_LIMIT = 32 * 1024  # octets
+READING_TIME_LIMIT = 30.0  # seconds that a client may leave an answer unread
+PIPELINE_LIMIT = 16  # requests that wait on one connection for the answers before theirs
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """Cuts connections where uvicorn would wait: for heads that are slow or endless, for bodies that nobody
+    reads, and for clients that do not read. What is not HTTP is refused in the contract's words."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _reading_deadline: asyncio.TimerHandle | None = None
+    _running: RequestResponseCycle | None = None
+    _head_size = 0
+    _in_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._cut_after(HEAD_TIME_LIMIT)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._running is not None:  # uvicorn tells the last of several pipelined requests only
+            self._running.disconnected = True
+        self._cut_after(None)
+        if self._reading_deadline is not None:
+            self._reading_deadline.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head and self._deadline is None:
+            self._cut_after(HEAD_TIME_LIMIT)
+        self._head_size += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_size > HEAD_SIZE_LIMIT and not self.transport.is_closing():
+            self._refuse(b"431 Request Header Fields Too Large", "Request head exceeds the limit.")
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(b"400 Bad Request", msg)
+
+    def on_headers_complete(self) -> None:
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            raise ValueError("not one Host header")  # RFC 9112, 3.2; the parser turns it into a 400
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_SIZE_LIMIT:
+            raise ValueError("head too large")
+        if len(self.pipeline) >= PIPELINE_LIMIT:
+            raise ValueError("too many requests at once")
+        self._in_head = False
+        # The application answers a slow body with 408 by itself; this is for bodies that it does not read.
+        self._cut_after(BODY_TIME_LIMIT + 1)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._cut_after(None)
+        self._in_head = True
+        self._head_size = 0
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reading_deadline = self.loop.call_later(READING_TIME_LIMIT, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._reading_deadline is not None:
+            self._reading_deadline.cancel()
+
+    def _refuse(self, status: bytes, detail: str) -> None:
+        body = msgspec.json.encode({"detail": detail})
+        headers = {
+            **ALWAYS,
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+        }
+        lines = [b"HTTP/1.1 " + status, *(f"{name}: {value}".encode() for name, value in headers.items())]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self.transport.close()
+
+    def _cut_after(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
