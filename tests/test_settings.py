@@ -193,6 +193,15 @@ def test_no_name_or_value_forges_a_line():
         ("DATABASE_URL", "sqlite+aiosqlite:///a.db"),
         ("DATABASE_URL", "oracle://host/db"),
         ("DATABASE_URL", "postgresql:"),
+        ("DATABASE_URL", "postgresql://host"),
+        ("DATABASE_URL", "postgresql://host/"),
+        ("DATABASE_URL", "postgresql://host:0/identity"),
+        ("DATABASE_URL", "postgresql://h1:5432,h2:70000/identity"),
+        ("DATABASE_URL", "postgresql://user:pass@word@host/identity"),
+        ("DATABASE_URL", "postgresql://user:pass/word@host/identity"),
+        ("DATABASE_URL", "postgresql+asyncpg://host/identity"),
+        ("DATABASE_URL", "mariadb://host:port/identity"),
+        ("DATABASE_URL", "mysql://host/identity#x"),
         ("MAIL_URL", "console"),
         ("MAIL_URL", "directory:"),
         ("MAIL_URL", "smtp:localhost"),
@@ -388,11 +397,22 @@ def test_the_console_mailer_is_the_default_on_loopback(host: str):
     assert load(HOST=host).mail_url == "console:"
 
 
-@pytest.mark.parametrize("scheme", ["postgresql", "mariadb", "mysql"])
-def test_a_server_database_is_not_supported_yet(scheme: str):
-    assert problem(DATABASE_URL=f"{scheme}://host/identity", SECRET=SECRET) == (
-        f"IDENTITY_DATABASE_URL: {scheme} is not supported yet in this version"
-    )
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://host/identity",
+        "postgres://user@host:5432/identity",
+        "postgresql://user:p%40ss@h1:5432,h2:5433/identity?target_session_attrs=read-write&sslmode=require",
+        "postgresql:///identity?host=/run/postgresql",
+        "postgresql://user:password@[2001:db8::1]:5432/identity",
+        "mariadb://user:password@host:3306/identity?ssl_ca=/etc/ssl/ca.pem",
+        "mysql:///identity?unix_socket=/run/mysqld/mysqld.sock",
+    ],
+)
+def test_a_server_database_is_a_url(url: str):
+    settings = load(DATABASE_URL=url, SECRET=SECRET)
+    assert settings.database_url == url
+    assert settings.has_server_database
 
 
 def test_a_server_database_requires_a_secret(tmp_path: Path):
@@ -400,8 +420,8 @@ def test_a_server_database_requires_a_secret(tmp_path: Path):
     file = tmp_path / "secret"
     file.write_text(SECRET)
     assert required in problems(DATABASE_URL="postgresql://host/identity")
-    assert required not in problems(DATABASE_URL="postgresql://host/identity", SECRET=SECRET)
-    assert required not in problems(DATABASE_URL="postgresql://host/identity", SECRET_FILE=str(file))
+    assert load(DATABASE_URL="postgresql://host/identity", SECRET=SECRET)
+    assert load(DATABASE_URL="postgresql://host/identity", SECRET_FILE=str(file))
     assert required not in problems(DATABASE_URL="postgresql://host/identity", SECRET="short")
 
 

@@ -61,6 +61,13 @@ def storage_kind(settings: Settings) -> str:
     return "memory" if settings.database_url == "memory:" else "sql"
 
 
+def sql_storage(settings: Settings) -> SqlStorage:
+    try:
+        return SqlStorage(settings.database_url, connections=settings.database_connections)
+    except ValueError as error:
+        raise SettingsError([f"IDENTITY_DATABASE_URL: {error}"]) from None
+
+
 def mailer_kind(settings: Settings) -> str:
     """The scheme of the mail URL, or `class` for a third party's `package.module:Class`."""
     scheme = settings.mail_url.partition(":")[0]
@@ -127,7 +134,7 @@ class Container(DeclarativeContainer):
     storage = Selector(
         Singleton(storage_kind, settings),
         memory=Singleton(MemoryStorage),
-        sql=Singleton(SqlStorage, given.database_url),
+        sql=Singleton(sql_storage, settings),
     )
     begin = storage.provided.begin
     read = storage.provided.read

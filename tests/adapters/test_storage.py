@@ -432,8 +432,8 @@ async def test_only_sessions_that_ended_before_the_limit_are_purged(storage: Sto
     early = [new_session(user, f"early{number}", expires_at=NOW - SECOND) for number in range(2)]
     await add_sessions(storage, *early, new_session(user, "late", expires_at=NOW))
     async with storage.begin() as uow:
-        assert await uow.sessions.purge(expired_before=NOW) == 2
-        assert await uow.sessions.purge(expired_before=NOW) == 0
+        assert await uow.sessions.purge(expired_before=NOW, limit=10) == 2
+        assert await uow.sessions.purge(expired_before=NOW, limit=10) == 0
         assert await uow.sessions.get_with_user("early0") is None
         assert await uow.sessions.get_with_user("late") is not None
 
@@ -532,7 +532,7 @@ async def test_only_tokens_that_expired_before_the_limit_are_purged(storage: Sto
     async with storage.begin() as uow:
         await uow.one_time_tokens.add(new_token(user, b"1" * 32, expires_at=NOW - SECOND))
         await uow.one_time_tokens.add(new_token(user, b"2" * 32, expires_at=NOW))
-        assert await uow.one_time_tokens.purge(expired_before=NOW) == 1
+        assert await uow.one_time_tokens.purge(expired_before=NOW, limit=10) == 1
         assert await uow.one_time_tokens.find(
             Digest(b"2" * 32), purpose=RESET, user_id=user.id, at=NOW - SECOND
         )
@@ -648,8 +648,8 @@ async def test_a_dead_letter_is_kept_but_never_due(storage: Storage) -> None:
         assert not await uow.outbox.has_due(at=NOW + 99 * HOUR)
         assert await uow.outbox.claim(lease_id="m", at=NOW + 99 * HOUR, lease=HOUR) is None
         assert await uow.outbox.oldest() is None
-        assert await uow.outbox.purge(dead_before=NOW) == 0
-        assert await uow.outbox.purge(dead_before=NOW + SECOND) == 1
+        assert await uow.outbox.purge(dead_before=NOW, limit=10) == 0
+        assert await uow.outbox.purge(dead_before=NOW + SECOND, limit=10) == 1
 
 
 async def test_the_oldest_waiting_intent_is_told(storage: Storage) -> None:
@@ -659,7 +659,7 @@ async def test_the_oldest_waiting_intent_is_told(storage: Storage) -> None:
         await uow.outbox.put(new_intent("early", at=NOW - HOUR))
         await uow.outbox.claim(lease_id="l", at=NOW, lease=HOUR)
         assert await uow.outbox.oldest() == NOW - HOUR
-        assert await uow.outbox.purge(dead_before=NOW + HOUR) == 0
+        assert await uow.outbox.purge(dead_before=NOW + HOUR, limit=10) == 0
 
 
 # --- audit log and signing keys --------------------------------------------------------------------------

@@ -66,8 +66,8 @@ class TestWhoCanLogIn:
     async def test_a_text_with_an_at_sign_is_looked_up_as_an_address_only(self, world: World) -> None:
         """Otherwise whoever takes an address for a username stands in front of its owner."""
         await world.registered("mallory@example.com", "mallory@example.com")
+        mallory = await world.stored_user("mallory@example.com")
         async with world.storage.begin() as uow:  # as a change of address may leave it
-            mallory = await world.stored_user("mallory@example.com")
             await uow.users.save(replace(mallory, email=EmailAddress("elsewhere@example.com")))
         assert await is_refused(world, "mallory@example.com")
         world.tap.forget()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from identity.application.ports import Clock, ReadUnitOfWork, Schema
+from identity.application.ports import Clock, ReadUnitOfWork, Schema, SchemaTooNew
 
 # Mail to an unknown address is dropped at once. A shorter wait would tell, to whoever just asked for a reset,
 # that his mail is on its way to somebody.
@@ -32,9 +32,15 @@ class CheckHealth:
     clock: Clock
 
     async def __call__(self) -> Health:
-        if not await self.schema.is_current():
+        if not await self._schema_is_current():
             return Health(schema_is_current=False, outbox_age=timedelta())
         async with self.read() as uow:
             oldest = await uow.outbox.oldest()
         age = self.clock.now() - oldest if oldest else timedelta()
         return Health(schema_is_current=True, outbox_age=age if age >= WORTH_TELLING else timedelta())
+
+    async def _schema_is_current(self) -> bool:
+        try:
+            return await self.schema.is_current()
+        except SchemaTooNew:
+            return False

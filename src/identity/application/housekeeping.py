@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from identity.application.ports import BeginUnitOfWork, Clock
+from identity.application.conflicts import retried_on_conflict
+from identity.application.ports import BeginUnitOfWork, Clock, UnitOfWork
 
 # Longer than any clock may step back: what is deleted is refused for want of a row, and stays refused.
 KEPT_AFTER_EXPIRY = timedelta(days=2)
 DEAD_LETTERS_KEPT = timedelta(days=30)
+BATCH = 500  # rows in one transaction, which others may have to wait for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +32,22 @@ class PurgeExpired:
     clock: Clock
 
     async def __call__(self) -> Purged:
-        now = self.clock.now()
+        expired, died = self.clock.now() - KEPT_AFTER_EXPIRY, self.clock.now() - DEAD_LETTERS_KEPT
+        return Purged(
+            sessions=await self._all(lambda uow: uow.sessions.purge(expired_before=expired, limit=BATCH)),
+            one_time_tokens=await self._all(
+                lambda uow: uow.one_time_tokens.purge(expired_before=expired, limit=BATCH)
+            ),
+            dead_letters=await self._all(lambda uow: uow.outbox.purge(dead_before=died, limit=BATCH)),
+        )
+
+    async def _all(self, purge: Callable[[UnitOfWork], Awaitable[int]]) -> int:
+        total = 0
+        while count := await self._batch(purge):
+            total += count
+        return total
+
+    @retried_on_conflict
+    async def _batch(self, purge: Callable[[UnitOfWork], Awaitable[int]]) -> int:
         async with self.begin() as uow:
-            return Purged(
-                sessions=await uow.sessions.purge(expired_before=now - KEPT_AFTER_EXPIRY),
-                one_time_tokens=await uow.one_time_tokens.purge(expired_before=now - KEPT_AFTER_EXPIRY),
-                dead_letters=await uow.outbox.purge(dead_before=now - DEAD_LETTERS_KEPT),
-            )
+            return await purge(uow)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from identity.application.conflicts import retried_on_conflict
 from identity.application.mail import (
     ClaimedIntent,
     Mail,
@@ -79,10 +80,7 @@ class DeliverMail:
         async with self.read() as uow:
             if not await uow.outbox.has_due(at=self.clock.now()):
                 return None
-        async with self.begin() as uow:
-            claimed = await uow.outbox.claim(
-                lease_id=self.randomness.identifier(), at=self.clock.now(), lease=LEASE
-            )
+        claimed = await self._claim()
         if claimed is None:
             return None
         if claimed.attempts > MOST_ATTEMPTS:  # earlier ones ended with their worker, and may have ended it
@@ -90,9 +88,20 @@ class DeliverMail:
         try:
             return await self._deliver(claimed)
         except asyncio.CancelledError:
-            async with self.begin() as uow:
-                await uow.outbox.release(claimed)
+            await self._release(claimed)
             raise
+
+    @retried_on_conflict
+    async def _claim(self) -> ClaimedIntent | None:
+        async with self.begin() as uow:
+            return await uow.outbox.claim(
+                lease_id=self.randomness.identifier(), at=self.clock.now(), lease=LEASE
+            )
+
+    @retried_on_conflict
+    async def _release(self, claimed: ClaimedIntent) -> None:
+        async with self.begin() as uow:
+            await uow.outbox.release(claimed)
 
     async def _deliver(self, claimed: ClaimedIntent) -> Outcome:
         try:
@@ -111,6 +120,7 @@ class DeliverMail:
             return await self._try_again(claimed, error=type(error).__name__)
         return await self._settle(claimed, Outcome.SENT if mail else Outcome.DROPPED)
 
+    @retried_on_conflict
     async def _compose(self, intent: MailIntent) -> Mail | None:
         """The mail to send now, or `None` where there is nobody to send it to or no sense in it any more."""
         now = self.clock.now()
@@ -159,6 +169,7 @@ class DeliverMail:
             to=user.email, username=user.username, link=Secret(link), expires_in=self.reset_lifetime
         )
 
+    @retried_on_conflict  # or what was sent would be sent again
     async def _settle(self, claimed: ClaimedIntent, outcome: Outcome) -> Outcome:
         async with self.begin() as uow:
             if outcome is Outcome.SENT:
@@ -175,14 +186,19 @@ class DeliverMail:
         log.warning("%s mail %s has to wait: %s", claimed.intent.kind, claimed.intent.id, error)
         delay = min(FIRST_DELAY * 2 ** (claimed.attempts - 1), LONGEST_DELAY)
         jittered = delay * (0.5 + self.randomness.fraction() / 2)
-        async with self.begin() as uow:
-            await uow.outbox.postpone(claimed, until=self.clock.now() + jittered, error=error)
+        await self._postpone(claimed, until=self.clock.now() + jittered, error=error)
         return Outcome.DEFERRED
 
+    @retried_on_conflict
+    async def _postpone(self, claimed: ClaimedIntent, *, until: datetime, error: str) -> None:
+        async with self.begin() as uow:
+            await uow.outbox.postpone(claimed, until=until, error=error)
+
+    @retried_on_conflict
     async def _bury(self, claimed: ClaimedIntent, *, error: str) -> Outcome:
-        log.error("%s mail %s is given up: %s", claimed.intent.kind, claimed.intent.id, error)
         async with self.begin() as uow:
             await uow.outbox.bury(claimed, at=self.clock.now(), error=error)
+        log.error("%s mail %s is given up: %s", claimed.intent.kind, claimed.intent.id, error)
         return Outcome.DEAD
 
 

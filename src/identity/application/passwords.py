@@ -160,11 +160,12 @@ class ResetPassword:
             user.id, MailKind.PASSWORD_CHANGED, id=self.randomness.identifier(), at=now, client=client
         )
         async with self.begin() as uow:
+            # The account first, as everybody locks it: the other order could end in a deadlock.
+            await uow.users.save(user.with_password(password_hash, at=now))
             if not await uow.one_time_tokens.spend(
                 token.digest(), purpose=Purpose.RESET_PASSWORD, user_id=user.id, at=now
             ):
                 raise OneTimeTokenRefused
-            await uow.users.save(user.with_password(password_hash, at=now))
             await uow.sessions.revoke_all(user.id, at=now)
             await uow.one_time_tokens.void(user.id, at=now)
             await uow.audit_log.append(PasswordReset(at=now, user_id=user.id, client=client))

@@ -80,8 +80,8 @@ class Sessions(Protocol):
     async def revoke_surplus(self, user_id: int, *, keep: int, at: datetime) -> None:
         """Ends the oldest sessions that are neither revoked nor expired, so that at most `keep` are left."""
 
-    async def purge(self, *, expired_before: datetime) -> int:
-        """Deletes the sessions whose absolute end is earlier; how many."""
+    async def purge(self, *, expired_before: datetime, limit: int) -> int:
+        """Deletes sessions whose absolute end is earlier, but at most `limit` of them; how many."""
 
 
 class OneTimeTokens(Protocol):
@@ -105,10 +105,14 @@ class OneTimeTokens(Protocol):
         self, user_id: int, *, purpose: Purpose, sent_since: datetime, minted_since: datetime, besides: str
     ) -> int:
         """For how many mail intents, `besides` one, there are tokens, spent or not, that have either left
-        later than `sent_since`, or were minted later than `minted_since` and may be leaving now."""
+        later than `sent_since`, or were minted later than `minted_since` and may be leaving now.
 
-    async def purge(self, *, expired_before: datetime) -> int:
-        """Deletes the tokens that expired earlier; how many."""
+        Counts for one account wait for each other until the unit of work ends, so that those who add a token
+        afterwards do not all find the same.
+        """
+
+    async def purge(self, *, expired_before: datetime, limit: int) -> int:
+        """Deletes tokens that expired earlier, but at most `limit` of them; how many."""
 
 
 class Outbox(Protocol):
@@ -140,8 +144,8 @@ class Outbox(Protocol):
     async def oldest(self) -> datetime | None:
         """When the oldest intent that is not a dead letter was put here."""
 
-    async def purge(self, *, dead_before: datetime) -> int:
-        """Deletes the letters that died earlier; how many."""
+    async def purge(self, *, dead_before: datetime, limit: int) -> int:
+        """Deletes letters that died earlier, but at most `limit` of them; how many."""
 
 
 class AuditLog(Protocol):
@@ -172,7 +176,7 @@ class BeginUnitOfWork(Protocol):
     def __call__(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """One transaction: commits on exit, rolls back on any exception, durable once the exit returns.
 
-        Never nested: a second one inside the first raises `RuntimeError`.
+        Never nested: a second one inside the first, even one that only reads, raises `RuntimeError`.
         """
 
 
@@ -188,13 +192,19 @@ class SchemaTooNew(Exception):
 class Schema(Protocol):
     """The shape of the storage, and bringing it up to date."""
 
-    async def is_current(self) -> bool: ...
-
-    async def upgrade(self) -> None:
-        """Brings it up to date; does nothing when it is. Safe when several processes start at once.
+    async def is_current(self) -> bool:
+        """Whether this version works with it: it is its own, or a newer one that still has all it needs.
 
         Raises:
-            SchemaTooNew: a newer version of this service has been here.
+            SchemaTooNew: a newer version of this service has changed what this one needs.
+        """
+
+    async def upgrade(self) -> None:
+        """Brings it up to date; does nothing when it is. Safe when several processes start at once, and when
+        one is killed meanwhile.
+
+        Raises:
+            SchemaTooNew: as above.
         """
 
 

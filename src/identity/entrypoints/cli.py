@@ -71,8 +71,10 @@ def serve(config: Path | None) -> None:
 def migrate(config: Path | None) -> None:
     """Bring the database's schema up to date."""
 
+    from identity.entrypoints.server import answering_schema
+
     async def upgrade(container: Container) -> bool:
-        schema = container.schema()
+        schema = await answering_schema(container)
         if await schema.is_current():
             return False
         await schema.upgrade()

@@ -16,7 +16,9 @@ from litestar import Litestar
 from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
 
+from identity.application.ports import Schema
 from identity.container import Container, build_container
+from identity.domain.errors import Unavailable
 from identity.entrypoints.http.app import create_app
 from identity.entrypoints.http.connection import LimitedProtocol
 from identity.entrypoints.worker import working
@@ -26,6 +28,7 @@ log = logging.getLogger("identity")
 
 STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 IDLE_LIMIT = 5  # seconds between two requests on one connection
+STARTUP_PAUSE = 0.5  # seconds between two attempts to reach the database
 GRACE = 30  # seconds that accepted requests get to finish
 
 
@@ -53,9 +56,9 @@ async def prepare(container: Container) -> None:
     settings = container.settings()
     container.mailer()
     container.renderer()
-    schema = container.schema()
+    schema = await answering_schema(container)
     if not await schema.is_current():
-        if not settings.database_url.startswith("sqlite:") and not settings.auto_migrate:
+        if settings.has_server_database and not settings.auto_migrate:
             raise SchemaOutdated(
                 "the database's schema is not the one this version needs: run `identity migrate`, "
                 "or set IDENTITY_AUTO_MIGRATE=true"
@@ -63,6 +66,31 @@ async def prepare(container: Container) -> None:
         await schema.upgrade()
     await _find_secret(container)
     await container.keyring().signing()
+
+
+async def answering_schema(container: Container) -> Schema:
+    """The schema, once the database answers: it may start at the same time as this process.
+
+    Raises:
+        Unavailable: a server database does not answer within `startup_wait`, or an embedded one does not.
+    """
+    settings = container.settings()
+    schema: Schema = container.schema()
+    loop = asyncio.get_running_loop()
+    end = loop.time() + settings.startup_wait.total_seconds()
+    is_first = True
+    while True:
+        try:
+            await schema.is_current()
+        except Unavailable as error:
+            if not settings.has_server_database or loop.time() >= end:
+                raise
+            if is_first:
+                log.warning("waiting for the database: %s", error)
+            is_first = False
+            await asyncio.sleep(STARTUP_PAUSE)
+        else:
+            return schema
 
 
 async def _find_secret(container: Container) -> None:

@@ -23,9 +23,6 @@ from identity.settings.values import as_text, duration, integer
 
 __all__ = ["Row", "Settings", "SettingsError", "describe"]
 
-# Databases whose adapter is not part of this version. Drop a scheme here when its adapter arrives.
-_NOT_YET = frozenset({"postgresql", "mariadb", "mysql"})
-
 _PREFIX = "IDENTITY_"
 _SERVICE_LINK = re.compile(
     rf"{_PREFIX}(?:\w+_)?(?:SERVICE_(?:HOST|PORT)(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?)"
@@ -59,9 +56,20 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     database_url: Annotated[
         str,
-        "Where accounts are kept: sqlite:///PATH, or memory: to forget them at exit.",
+        "Where accounts are kept: sqlite:///PATH, postgresql://user:password@host/name, "
+        "mariadb://user:password@host/name, or memory: to forget them at exit.",
         values.database_url,
     ] = "sqlite:///identity.db"
+    database_connections: Annotated[
+        int,
+        "Connections of each process to a server database for transactions, and as many again to read.",
+        integer(1, 1000),
+    ] = 5
+    startup_wait: Annotated[
+        timedelta,
+        "How long a start waits for a server database that does not answer yet.",
+        duration(least=0 * _SECOND, most=_HOUR),
+    ] = 30 * _SECOND
     secret: Annotated[
         Secret | None,
         "At least 32 random bytes that protect the signing keys; if unset, SQLite has one made beside it.",
@@ -142,6 +150,10 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={text!r}' for name, text in self.__rich_repr__())})"
+
+    @property
+    def has_server_database(self) -> bool:
+        return values.scheme(self.database_url) in values.SERVER_SCHEMES
 
     @property
     def secret_path(self) -> Path | None:
@@ -303,11 +315,9 @@ def _read(field: structs.FieldInfo, value: object) -> object:
 def _conflicts(settings: Settings, given: Set[str]) -> Iterator[tuple[set[str], str]]:
     """What is wrong between settings that are right by themselves: the fields concerned, and one line."""
     scheme = values.scheme(settings.database_url)
-    if scheme in _NOT_YET:
-        yield {"database_url"}, f"IDENTITY_DATABASE_URL: {scheme} is not supported yet in this version"
     if {"secret", "secret_file"} <= given:
         yield set(), "IDENTITY_SECRET and IDENTITY_SECRET_FILE are both set; keep one of them"
-    if scheme in values.SERVER_SCHEMES and not given & {"secret", "secret_file"}:
+    if settings.has_server_database and not given & {"secret", "secret_file"}:
         yield {"secret"}, "IDENTITY_SECRET or IDENTITY_SECRET_FILE is required with a server database"
     if scheme == "memory" and settings.workers > 1:
         yield {"workers"}, "IDENTITY_WORKERS must be 1 with memory:, which processes cannot share"

@@ -19,7 +19,7 @@ from typing import Any
 from identity.domain.secrets import Secret
 
 HIDDEN = "**********"
-SERVER_SCHEMES = frozenset({"postgresql", "mariadb", "mysql"})
+SERVER_SCHEMES = frozenset({"postgresql", "postgres", "mariadb", "mysql"})
 
 _SECRET_FILE_LIMIT = 64 * 1024  # bytes
 _EXAMPLE_SECRETS = (  # how the values in frameworks' templates and tutorials begin
@@ -42,12 +42,17 @@ _UNITS = {
 }
 
 _HOST_NAME = "[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"  # matches an IPv4 address too
+_HOST = rf"(?:{_HOST_NAME}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?"
 _AUTHORITY = rf"(?:{_HOST_NAME}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?"
 _HTTP_URL = re.compile(rf"https?://{_AUTHORITY}(?:/[^\s?#]*)?(?P<extra>[?#]\S*)?")
 _ORIGIN = re.compile(rf"(?P<scheme>[a-z][a-z0-9+.-]*)://{_AUTHORITY}")
 # Reserved characters in a user or password must be percent-encoded, or the URL could be read in two ways.
 _SMTP_URL = re.compile(
     rf"(?P<scheme>smtp|smtp\+starttls|smtps)://(?P<login>[^:@/?#\[\]\s]+:[^@/?#\[\]\s]+@)?{_AUTHORITY}"
+)
+_HOSTS = rf"(?:{_HOST}(?:,{_HOST})*)?"  # several, of which one is the primary; none for a socket
+_SERVER_URL = re.compile(
+    rf"(?:postgres(?:ql)?|mariadb|mysql)://(?:[^@/?#\s]*@)?(?P<hosts>{_HOSTS})/[^/?#\s]+(?:\?[^#\s]*)?"
 )
 _CLASS_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+:[^\W\d]\w*")
 
@@ -128,9 +133,19 @@ def database_url(text: str) -> str:
         # Without a file SQLite would keep everything in memory; *.secret is where the secret goes.
         if not path or path.endswith(("/", ".", ":memory:", ".secret")) or "?" in path or "#" in path:
             raise ValueError("must name a database file after sqlite:///, such as sqlite:///identity.db")
-    elif text != "memory:" and not ("://" in text and scheme(text) in SERVER_SCHEMES):
-        raise ValueError("must be sqlite:///PATH or memory:")
+    elif text != "memory:" and not _is_server_url(text):
+        raise ValueError(
+            "must be sqlite:///PATH, memory:, postgresql://user:password@host[:port]/database or "
+            "mariadb://user:password@host[:port]/database, user and password percent-encoded"
+        )
     return text
+
+
+def _is_server_url(text: str) -> bool:
+    match = _SERVER_URL.fullmatch(text)
+    return match is not None and all(
+        1 <= int(port) <= 65535 for port in re.findall(":([0-9]+)(?=[,/]|$)", match["hosts"])
+    )
 
 
 def mail_url(text: str) -> str:

@@ -140,8 +140,9 @@ class MemorySessions:
         for session in oldest_first[: max(0, len(live) - keep)]:
             self.view.changed().sessions[session.id] = replace(session, revoked_at=at)
 
-    async def purge(self, *, expired_before: datetime) -> int:
-        return _drop(self.view.changed().sessions, lambda session: session.expires_at < expired_before)
+    async def purge(self, *, expired_before: datetime, limit: int) -> int:
+        sessions = self.view.changed().sessions
+        return _drop(sessions, lambda session: session.expires_at < expired_before, limit)
 
     def _unrevoked(self, user_id: int) -> list[Session]:
         sessions = self.view.changed().sessions.values()
@@ -203,9 +204,9 @@ class MemoryOneTimeTokens:
         }
         return len(intents - {besides})
 
-    async def purge(self, *, expired_before: datetime) -> int:
+    async def purge(self, *, expired_before: datetime, limit: int) -> int:
         tokens = self.view.changed().one_time_tokens
-        return _drop(tokens, lambda issued: issued.token.expires_at < expired_before)
+        return _drop(tokens, lambda issued: issued.token.expires_at < expired_before, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +257,11 @@ class MemoryOutbox:
         waiting = (queued for queued in self.view.seen().outbox.values() if queued.dead_at is None)
         return min((queued.intent.created_at for queued in waiting), default=None)
 
-    async def purge(self, *, dead_before: datetime) -> int:
+    async def purge(self, *, dead_before: datetime, limit: int) -> int:
         outbox = self.view.changed().outbox
-        return _drop(outbox, lambda queued: queued.dead_at is not None and queued.dead_at < dead_before)
+        return _drop(
+            outbox, lambda queued: queued.dead_at is not None and queued.dead_at < dead_before, limit
+        )
 
     def _due(self, state: State, at: datetime) -> Iterator[QueuedIntent]:
         return (queued for queued in state.outbox.values() if queued.is_due(at=at))
@@ -302,8 +305,8 @@ def _insert(table: dict[K, V], key: K, value: V) -> None:
     table[key] = value
 
 
-def _drop(table: dict[K, V], is_over: Callable[[V], bool]) -> int:
-    over = [key for key, value in table.items() if is_over(value)]
+def _drop(table: dict[K, V], is_over: Callable[[V], bool], limit: int) -> int:
+    over = [key for key, value in table.items() if is_over(value)][:limit]
     for key in over:
         del table[key]
     return len(over)

@@ -44,12 +44,10 @@ class MemoryStorage:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[UnitOfWork]:
-        task = asyncio.current_task()
-        if self._writer is task:
-            raise RuntimeError("a unit of work inside a unit of work")
+        self._refuse_nesting()
         await asyncio.sleep(0)  # a database would let others run here, and their races show
         async with self._writing:
-            self._writer = task
+            self._writer = asyncio.current_task()
             copy = _Copy(self._state.copy())
             try:
                 yield self._unit_of_work(copy)
@@ -60,6 +58,7 @@ class MemoryStorage:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[UnitOfWork]:
+        self._refuse_nesting()
         await asyncio.sleep(0)
         yield self._unit_of_work(_Committed(self))
 
@@ -68,6 +67,10 @@ class MemoryStorage:
 
     def committed(self) -> State:
         return self._state
+
+    def _refuse_nesting(self) -> None:
+        if self._writer is not None and self._writer is asyncio.current_task():
+            raise RuntimeError("a unit of work inside a unit of work")
 
     def _unit_of_work(self, view: View) -> UnitOfWork:
         return UnitOfWork(

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Column, Connection, Insert, Table
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from identity.adapters.sql.mariadb import MariaDb
+from identity.adapters.sql.postgresql import Postgresql
 from identity.adapters.sql.sqlite import Sqlite
 from identity.domain.errors import Unavailable
 
 
 class Dialect(Protocol):
-    def engines(self, url: URL, *, patience: timedelta) -> tuple[AsyncEngine, AsyncEngine]:
+    def engines(self, url: str, *, connections: int, patience: timedelta) -> tuple[AsyncEngine, AsyncEngine]:
         """One for transactions, and one for single reads without any. Connects to nothing yet.
 
-        Waiting for a lock or for a pooled connection ends after `patience`.
+        Each holds at most so many connections. A statement, and waiting for a lock or for a connection, ends
+        after `patience` at the latest.
         """
 
     def insert_unless_taken(self, table: Table, key: Column[Any]) -> Insert:
-        """An INSERT that does nothing, with a rowcount of 0, where a row has this unique key already."""
+        """An INSERT that changes nothing where a row has this key already. Its rowcount tells nothing."""
 
     def violated_constraint(self, error: IntegrityError) -> str | None:
         """The name of the unique constraint, as in `schema.py`; never fooled by the values in a message."""
@@ -34,9 +37,16 @@ class Dialect(Protocol):
         `None` for an error that is the program's own.
         """
 
-    def lock_schema(self, connection: Connection) -> None:
-        """Lets one migration at a time go on, until the end of its transaction."""
+    def schema_lock(self, connection: Connection) -> AbstractContextManager[None]:
+        """Lets one migration at a time go on; the others wait, for longer than a request would."""
 
 
-DIALECTS: Mapping[str, Dialect] = {"sqlite": Sqlite()}
+_POSTGRESQL, _MARIADB = Postgresql(), MariaDb()
+DIALECTS: Mapping[str, Dialect] = {
+    "sqlite": Sqlite(),
+    "postgresql": _POSTGRESQL,
+    "postgres": _POSTGRESQL,
+    "mariadb": _MARIADB,
+    "mysql": _MARIADB,
+}
 """By the scheme of a database's URL."""

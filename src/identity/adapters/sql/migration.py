@@ -1,4 +1,9 @@
-"""Whether the tables are those of this version, and making them so; only the latter imports Alembic."""
+"""Whether the tables are those of this version, and making them so; only the latter imports Alembic.
+
+A revision is named NUMBER_OLDEST: its number, and that of the oldest revision whose code still works on it
+(itself, for a bare NUMBER). So a release that was current before a migration goes on running beside the one
+that migrated, and refuses to once its tables are gone.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +38,7 @@ class SqlSchema:
             try:
                 async with self._storage.transaction() as connection:
                     await connection.run_sync(upgrade)
-            except Unavailable:  # another process may be migrating, for longer than a request would wait
+            except Unavailable:  # another process may be migrating, or using a table that is to be changed
                 if not attempts_left:
                     raise
 
@@ -47,12 +52,12 @@ class SqlSchema:
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
 
         def upgrade(connection: Connection) -> None:
-            self._storage.dialect.lock_schema(connection)
             config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, "head")
-            except CommandError as error:  # it does not know the revision that is applied
-                raise SchemaTooNew(str(error)) from error
+            with self._storage.dialect.schema_lock(connection):
+                try:
+                    command.upgrade(config, "head")
+                except CommandError as error:  # it does not know the revision that is applied
+                    raise SchemaTooNew(str(error)) from error
 
         return upgrade
 
@@ -60,4 +65,13 @@ class SqlSchema:
 def _is_current(connection: Connection) -> bool:
     if not inspect(connection).has_table(_applied.name):
         return False
-    return connection.execute(select(_applied.c.version_num)).scalars().all() == [REVISION]
+    (applied,) = connection.execute(select(_applied.c.version_num)).scalars().all() or [""]
+    (number, oldest), (ours, _) = _parts(applied), _parts(REVISION)
+    if number > ours and oldest > ours:
+        raise SchemaTooNew(f"its revision is {applied}, and this version knows {REVISION}")
+    return number >= ours
+
+
+def _parts(revision: str) -> tuple[str, str]:
+    number, _, oldest = revision.partition("_")
+    return number, oldest or number

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, bindparam, delete, func, insert, or_, select,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity.adapters.sql.schema import one_time_tokens as tokens
+from identity.adapters.sql.schema import users
 from identity.domain.one_time_token import OneTimeToken, Purpose
 from identity.domain.secrets import Digest
 
@@ -28,6 +29,7 @@ _VOID = (
     .where(tokens.c.user_id == bindparam("account"), tokens.c.over_at.is_(None))
     .values(over_at=bindparam("now"))
 )
+_LOCK_OWNER = select(users.c.id).where(users.c.id == bindparam("account")).with_for_update()
 _COUNT_INTENTS = select(func.count(tokens.c.intent_id.distinct())).where(
     tokens.c.user_id == bindparam("account"),
     tokens.c.purpose == bindparam("for_purpose"),
@@ -35,7 +37,8 @@ _COUNT_INTENTS = select(func.count(tokens.c.intent_id.distinct())).where(
     tokens.c.intent_id != bindparam("besides"),
 )
 _MARK_SENT = update(tokens).where(tokens.c.intent_id == bindparam("intent")).values(sent_at=bindparam("now"))
-_PURGE = delete(tokens).where(tokens.c.expires_at < bindparam("limit"))
+_EXPIRED = select(tokens.c.digest).where(tokens.c.expires_at < bindparam("before")).limit(bindparam("most"))
+_DELETE = delete(tokens).where(tokens.c.digest.in_(bindparam("these", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,13 @@ class SqlOneTimeTokens:
             "minted_since": minted_since,
             "besides": besides,
         }
+        await self.connection.execute(_LOCK_OWNER, {"account": user_id})
         count: int = (await self.connection.execute(_COUNT_INTENTS, counted)).scalar_one()
         return count
 
-    async def purge(self, *, expired_before: datetime) -> int:
-        return (await self.connection.execute(_PURGE, {"limit": expired_before})).rowcount
+    async def purge(self, *, expired_before: datetime, limit: int) -> int:
+        expired = await self.connection.scalars(_EXPIRED, {"before": expired_before, "most": limit})
+        return (await self.connection.execute(_DELETE, {"these": expired.all()})).rowcount
 
 
 def _from_row(row: RowMapping) -> OneTimeToken:

@@ -42,7 +42,10 @@ _POSTPONE = _GIVE_BACK.values(due_at=bindparam("until"), error=bindparam("reason
 _BURY = _GIVE_BACK.values(dead_at=bindparam("now"), error=bindparam("reason"))
 _RELEASE = _GIVE_BACK.values(attempts=bindparam("attempts_before"))
 _OLDEST = select(func.min(outbox.c.created_at)).where(outbox.c.dead_at.is_(None))
-_PURGE = delete(outbox).where(outbox.c.dead_at < bindparam("limit"))
+_LONG_DEAD = select(outbox.c.id).where(outbox.c.dead_at < bindparam("before")).limit(bindparam("most"))
+_DELETE = delete(outbox).where(
+    outbox.c.dead_at < bindparam("before"), outbox.c.id.in_(bindparam("these", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,10 @@ class SqlOutbox:
         oldest: datetime | None = (await self.connection.execute(_OLDEST)).scalar_one()
         return oldest
 
-    async def purge(self, *, dead_before: datetime) -> int:
-        return (await self.connection.execute(_PURGE, {"limit": dead_before})).rowcount
+    async def purge(self, *, dead_before: datetime, limit: int) -> int:
+        dead = await self.connection.scalars(_LONG_DEAD, {"before": dead_before, "most": limit})
+        these = {"before": dead_before, "these": dead.all()}
+        return (await self.connection.execute(_DELETE, these)).rowcount
 
     async def _give_back(self, statement: Update, claimed: ClaimedIntent, **values: object) -> bool:
         ours = {"intent": claimed.intent.id, "lease": claimed.lease_id}

@@ -25,6 +25,7 @@ from identity.domain.signing_key import SigningKey
 
 _APPEND = insert(audit_events).inline()
 _ALL_KEYS = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
+_FIRST_KID = select(signing_keys.c.kid).where(signing_keys.c.is_first == 1)
 _ANY_KEY = select(literal(1)).select_from(signing_keys).limit(1)
 
 
@@ -61,10 +62,9 @@ class SqlSigningKeys:
             return False
         # Others may have found none too. The unique `is_first` lets one of them in.
         statement = self.dialect.insert_unless_taken(signing_keys, signing_keys.c.is_first)
-        result = await self.connection.execute(
-            statement, _key_to_row(key) | {"is_first": 1}, execution_options={"preserve_rowcount": True}
-        )
-        return result.rowcount == 1
+        await self.connection.execute(statement, _key_to_row(key) | {"is_first": 1})
+        first: str = (await self.connection.execute(_FIRST_KID)).scalar_one()
+        return first == key.kid
 
 
 def _event_to_row(event: Event) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from identity.adapters.sql.types import Instant, digest, key, number, text
 
-REVISION = "0001"
+REVISION = "0002_0001"
 """The newest revision in `migrations/versions/`, known without importing Alembic."""
 
 metadata = MetaData(
@@ -103,6 +103,7 @@ outbox = Table(
     Column("error", text()),
     UniqueConstraint("coalescing_key"),
     Index(None, "dead_at", "due_at"),
+    Index(None, "dead_at", "created_at"),
 )
 
 audit_events = Table(

@@ -52,7 +52,8 @@ _LIVE_NEWEST_FIRST = (
     )
     .order_by(sessions.c.created_at.desc(), sessions.c.id)
 )
-_PURGE = delete(sessions).where(sessions.c.expires_at < bindparam("limit"))
+_EXPIRED = select(sessions.c.id).where(sessions.c.expires_at < bindparam("before")).limit(bindparam("most"))
+_DELETE = delete(sessions).where(sessions.c.id.in_(bindparam("these", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,9 @@ class SqlSessions:
         if surplus:
             await self.connection.execute(_REVOKE_THESE, {"these": surplus, "now": at})
 
-    async def purge(self, *, expired_before: datetime) -> int:
-        return (await self.connection.execute(_PURGE, {"limit": expired_before})).rowcount
+    async def purge(self, *, expired_before: datetime, limit: int) -> int:
+        expired = await self.connection.scalars(_EXPIRED, {"before": expired_before, "most": limit})
+        return (await self.connection.execute(_DELETE, {"these": expired.all()})).rowcount
 
 
 def _from_row(row: RowMapping) -> Session:

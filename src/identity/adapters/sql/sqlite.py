@@ -6,14 +6,14 @@ import errno
 import os
 import re
 import sqlite3
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Column, Connection, Insert, Table, event
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -40,10 +40,11 @@ _VIOLATION = re.compile(r"UNIQUE constraint failed: (\w+)\.(\w+)")
 
 
 class Sqlite:
-    def engines(self, url: URL, *, patience: timedelta) -> tuple[AsyncEngine, AsyncEngine]:
-        """Raises `ValueError` for a URL that does not name a file, and nothing but a file."""
-        path = url.database
-        if not path or path == ":memory:" or url != URL.create("sqlite", database=path):
+    def engines(self, url: str, *, connections: int, patience: timedelta) -> tuple[AsyncEngine, AsyncEngine]:
+        """Of `connections` of its own choice. Raises `ValueError` for a URL of anything but a file."""
+        parsed = make_url(url)
+        path = parsed.database
+        if not path or path == ":memory:" or parsed != URL.create("sqlite", database=path):
             raise ValueError("a SQLite database is written sqlite:///FILE")
         common = {
             "connect_args": {
@@ -55,7 +56,7 @@ class Sqlite:
             "max_overflow": 0,
             "pool_timeout": patience.total_seconds(),
         }
-        driven = url.set(drivername="sqlite+aiosqlite")
+        driven = parsed.set(drivername="sqlite+aiosqlite")
         # SQLite lets one transaction write at a time. Waiting for one connection is fair; its lock is not.
         writing = create_async_engine(driven, pool_size=1, **common)
         reading = create_async_engine(
@@ -84,8 +85,9 @@ class Sqlite:
         code: int = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_OK)
         return Unavailable(f"SQLite: {error.orig}") if code & _LOW_BYTE in _OUT_OF_ORDER else None
 
-    def lock_schema(self, connection: Connection) -> None:
-        """BEGIN IMMEDIATE has done it."""
+    def schema_lock(self, connection: Connection) -> AbstractContextManager[None]:
+        """BEGIN IMMEDIATE has taken it."""
+        return nullcontext()
 
 
 class _Connection(sqlite3.Connection):

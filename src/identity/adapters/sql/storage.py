@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -18,27 +17,43 @@ from identity.adapters.sql.repositories import unit_of_work
 from identity.application.ports import UnitOfWork
 from identity.domain.errors import Conflict, Unavailable
 
+CONNECTIONS = 5
 PATIENCE = timedelta(seconds=5)
+LIMIT = timedelta(seconds=10)
 
 
 class SqlStorage:
     """The database behind a URL such as `sqlite:///identity.db`. Connects when it is first used.
 
+    Args:
+        url: of a scheme in `DIALECTS`.
+        connections: to a server for transactions, and as many again for single reads.
+        patience: how long a statement may take, and one may wait for a lock or a connection.
+        limit: how long a unit of work may take in all; a server that went silent may never say so.
+
     Raises:
-        ValueError: the URL names a database that this service has no adapter for.
+        ValueError: the URL is not one that this service has an adapter for.
     """
 
-    def __init__(self, url: str, *, patience: timedelta = PATIENCE) -> None:
-        parsed = make_url(url)
-        if parsed.drivername not in DIALECTS:
-            raise ValueError(f"{parsed.drivername}: not one of {', '.join(DIALECTS)}")
-        self.dialect = DIALECTS[parsed.drivername]
-        self._writing, self._reading = self.dialect.engines(parsed, patience=patience)
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int = CONNECTIONS,
+        patience: timedelta = PATIENCE,
+        limit: timedelta = LIMIT,
+    ) -> None:
+        scheme = url.partition(":")[0]
+        if scheme not in DIALECTS:
+            raise ValueError(f"{scheme}: not one of {', '.join(DIALECTS)}")
+        self.dialect = DIALECTS[scheme]
+        self._writing, self._reading = self.dialect.engines(url, connections=connections, patience=patience)
+        self._limit = limit.total_seconds()
         self._writers: set[asyncio.Task[Any] | None] = set()
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[UnitOfWork]:
-        async with self.transaction() as connection:
+        async with self.transaction(limit=self._limit) as connection:
             yield unit_of_work(connection, self.dialect)
 
     @asynccontextmanager
@@ -51,13 +66,13 @@ class SqlStorage:
         await self._reading.dispose()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self, *, limit: float | None = None) -> AsyncIterator[AsyncConnection]:
+        """`limit` in seconds; `None` for work that may take its time."""
+        self._refuse_nesting()
         task = asyncio.current_task()
-        if task in self._writers:
-            raise RuntimeError("a unit of work inside a unit of work")
         self._writers.add(task)
         try:
-            async with self._connected(self._writing) as connection, connection.begin():
+            async with self._connected(self._writing, limit=limit) as connection, connection.begin():
                 yield connection
         finally:
             self._writers.discard(task)
@@ -65,13 +80,18 @@ class SqlStorage:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         """For single reads; it is never in a transaction."""
-        async with self._connected(self._reading) as connection:
+        self._refuse_nesting()
+        async with self._connected(self._reading, limit=self._limit) as connection:
             yield connection
 
+    def _refuse_nesting(self) -> None:
+        if asyncio.current_task() in self._writers:
+            raise RuntimeError("a unit of work inside a unit of work")
+
     @asynccontextmanager
-    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async def _connected(self, engine: AsyncEngine, *, limit: float | None) -> AsyncIterator[AsyncConnection]:
         try:
-            async with engine.connect() as connection:
+            async with asyncio.timeout(limit), engine.connect() as connection:
                 try:
                     yield connection
                 except Exception as error:
@@ -92,6 +112,8 @@ class SqlStorage:
         if isinstance(error, DBAPIError):
             lost = Unavailable("the connection to the database was lost")
             return self.dialect.fault(error) or (lost if error.connection_invalidated else None)
-        if isinstance(error, PoolExhausted | OSError):
+        if isinstance(error, TimeoutError | PoolExhausted):
+            return Unavailable("the database does not answer in time")
+        if isinstance(error, OSError):
             return Unavailable(f"the database cannot be reached: {error}")
         return None

@@ -1,0 +1,99 @@
+"""PostgreSQL, through asyncpg."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from sqlalchemy import Column, Connection, Insert, Table
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from identity.adapters.sql.server_pools import ABANDONED, LOCK_PATIENCE, MIGRATION_PATIENCE, server_pools
+from identity.domain.errors import Conflict, Unavailable
+
+_MIGRATION_LOCK = 0x6964656E74697479  # "identity"
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_GIVE_WAY = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
+_OUT_OF_ORDER = frozenset(
+    {
+        "08",  # connection exception
+        "28",  # invalid authorization
+        "3D",  # there is no such database
+        "53",  # insufficient resources: disk full, too many connections
+        "57",  # operator intervention: shutdown, starting up, statement timeout
+        "58",  # system error
+        "XX",  # internal error: corrupted data
+        "55P03",  # lock_not_available
+        "25006",  # read_only_sql_transaction: a standby, since a failover
+        "25P03",  # idle_in_transaction_session_timeout
+    }
+)
+
+
+class Postgresql:
+    def engines(self, url: str, *, connections: int, patience: timedelta) -> tuple[AsyncEngine, AsyncEngine]:
+        """asyncpg reads the URL itself, as libpq would: several hosts, `sslmode`, `target_session_attrs`."""
+        common = {
+            "timezone": "UTC",
+            "statement_timeout": _milliseconds(patience),
+            "lock_timeout": _milliseconds(LOCK_PATIENCE),
+            "idle_in_transaction_session_timeout": _milliseconds(ABANDONED),
+        }
+        if "application_name" not in parse_qs(urlsplit(url).query):
+            common["application_name"] = "identity"
+        to_write = {"dsn": url, "timeout": patience.total_seconds(), "server_settings": common}
+        return server_pools(
+            URL.create("postgresql+asyncpg"),
+            size=connections,
+            patience=patience,
+            to_write=to_write,
+            to_read=to_write | {"server_settings": common | {"default_transaction_read_only": "on"}},
+        )
+
+    def insert_unless_taken(self, table: Table, key: Column[Any]) -> Insert:
+        return _insert_unless_taken(table, key)
+
+    def violated_constraint(self, error: IntegrityError) -> str | None:
+        name: str | None = getattr(_cause(error), "constraint_name", None)
+        return name
+
+    def fault(self, error: DBAPIError) -> Unavailable | None:
+        code: str = getattr(error.orig, "sqlstate", None) or ""
+        if code in _GIVE_WAY:
+            return Conflict(f"PostgreSQL: {_cause(error)}")
+        is_out_of_order = code in _OUT_OF_ORDER or code[:2] in _OUT_OF_ORDER
+        return Unavailable(f"PostgreSQL: {_cause(error)}") if is_out_of_order else None
+
+    @contextmanager
+    def schema_lock(self, connection: Connection) -> Iterator[None]:
+        for statement in (
+            "SET LOCAL statement_timeout = 0",
+            f"SET LOCAL lock_timeout = {_milliseconds(MIGRATION_PATIENCE)}",
+            f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})",
+            # A table in use is not waited for as long: all who come to use it would wait behind.
+            f"SET LOCAL lock_timeout = {_milliseconds(LOCK_PATIENCE)}",
+        ):
+            connection.exec_driver_sql(statement)
+        yield
+
+
+@cache
+def _insert_unless_taken(table: Table, key: Column[Any]) -> Insert:
+    return postgresql.insert(table).on_conflict_do_nothing(index_elements=[key])
+
+
+def _cause(error: DBAPIError) -> BaseException | None:
+    """asyncpg's own error, which SQLAlchemy puts into one of its own making."""
+    return error.orig.__cause__ if error.orig else None
+
+
+def _milliseconds(time: timedelta) -> str:
+    return str(round(time / timedelta(milliseconds=1)))
