@@ -26,25 +26,6 @@ def test_the_example_passwords_of_the_contract_are_not_common(password: str) -> 
     assert password not in BundledCommonPasswords()
 
 
-@pytest.mark.parametrize(
-    "password",
-    [
-        "",
-        " ",
-        "\n",
-        "\x00",
-        "\ud800",
-        "password\udfff",
-        "pass word",
-        "password\nqwerty",
-        "password" * 500_000,
-    ],
-    ids=lambda password: ascii(password[:20]),
-)
-def test_odd_input_is_simply_not_found(password: str) -> None:
-    assert password not in BundledCommonPasswords()
-
-
 def test_the_list_ships_in_the_package_as_about_20_000_distinct_passwords_in_lower_case() -> None:
     words = gzip.decompress(PACKAGE.joinpath("common_passwords.txt.gz").read_bytes()).decode().splitlines()
     assert 19_000 < len(words) == len(set(words)) < 21_000

@@ -73,12 +73,6 @@ async def test_a_mail_that_is_sent_twice_is_one_file(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == [f"{MESSAGE.id}.eml"]
 
 
-async def test_a_directory_that_cannot_be_written_defers_the_mail(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(MailDeferred):
-        await DirectoryMailer(path=tmp_path / "file", sender=SENDER).send(MESSAGE)
-
-
 async def test_a_write_that_fails_half_way_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,11 +133,3 @@ async def test_the_console_shows_control_characters_instead_of_obeying_them(
 ) -> None:
     await ConsoleMailer(sender=SENDER).send(replace(MESSAGE, text="a\x1b[2Jb\rc\u2028d\u202ee\u00a0f\n"))
     assert r"a\x1b[2Jb\rc\u2028d\u202ee" + "\u00a0f\n" in capsys.readouterr().out
-
-
-async def test_a_console_that_is_gone_defers_the_mail(monkeypatch: pytest.MonkeyPatch) -> None:
-    console = Writes()
-    console.close()
-    monkeypatch.setattr(sys, "stdout", console)
-    with pytest.raises(MailDeferred):
-        await ConsoleMailer(sender=SENDER).send(MESSAGE)

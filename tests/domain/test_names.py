@@ -272,6 +272,10 @@ class TestWhichAddressesAreAccepted:
     def test_no_quoted_local_part_and_no_comment(self, address: str) -> None:
         assert problems(EmailAddress, address) == (SYNTAX,)
 
+    @pytest.mark.parametrize("encoded", ["?utf-8?q?a=0D=0ABcc=3A_eve=40evil.example?", "?x?B?YQ?", "??Q??"])
+    def test_no_encoded_word_that_mail_software_would_decode(self, encoded: str) -> None:
+        assert problems(EmailAddress, f"={encoded}=@example.com") == (SYNTAX,)
+
     @pytest.mark.parametrize(
         "address", ["a@[127.0.0.1]", "a@[IPv6:::1]", "a@127.0.0.1", "a@1.2.3.٤", "a@::1", "a@example.123"]
     )

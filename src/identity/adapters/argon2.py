@@ -41,12 +41,15 @@ class Argon2Hasher:
         return matches and password_hash is not None
 
     def needs_rehash(self, password_hash: PasswordHash) -> bool:
-        return self._argon2.check_needs_rehash(password_hash)
+        try:
+            return self._argon2.check_needs_rehash(password_hash)
+        except InvalidHashError:
+            return True
 
     def _matches(self, password: Secret, password_hash: PasswordHash) -> bool:
         try:
             return self._argon2.verify(password_hash, _octets(password))
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
 
     async def _in_lane(self, work: Callable[[], T]) -> T:

@@ -107,8 +107,8 @@ class OneTimeTokens(Protocol):
         """For how many mail intents, `besides` one, there are tokens, spent or not, that have either left
         later than `sent_since`, or were minted later than `minted_since` and may be leaving now.
 
-        Counts for one account wait for each other until the unit of work ends, so that those who add a token
-        afterwards do not all find the same.
+        Within a unit of work that writes: counts for one account wait for each other until it ends, so that
+        those who add a token afterwards do not all find the same.
         """
 
     async def purge(self, *, expired_before: datetime, limit: int) -> int:
@@ -221,7 +221,10 @@ class PasswordHasher(Protocol):
     async def hash(self, password: Secret) -> PasswordHash: ...
 
     async def verify(self, password: Secret, password_hash: PasswordHash | None) -> bool:
-        """Whether the hash is the password's. `None` costs the same as a hash of today, and is False."""
+        """Whether the hash is the password's. `None` costs the same as a hash of today, and is False.
+
+        A hash that is broken, or of a kind that this hasher does not know, is False too.
+        """
 
     def needs_rehash(self, password_hash: PasswordHash) -> bool:
         """Whether it was made with other parameters than those of today."""
@@ -273,9 +276,12 @@ class Mailer(Protocol):
     async def send(self, message: Message) -> None:
         """Hands the message to the next server, or raises.
 
+        The outbox keeps the text of these errors: they hold nothing of the message's body.
+
         Raises:
             MailDeferred: it may work later.
             MailRefused: it will never work.
+            CancelledError: the sender was cancelled. The message may have left or not.
         """
 
 

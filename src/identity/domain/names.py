@@ -27,6 +27,7 @@ EMAIL_SYNTAX = "Enter a valid email address."
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
+_ENCODED_WORD = re.compile(r"=\?[^?]*\?[BbQq]\?")  # RFC 2047, 2: mail software takes it for what it encodes
 _USERNAME = re.compile(r"[\w.@+-]+")
 _ASCII_ATOM = frozenset("!#$%&'*+-/=?^_`{|}~")  # RFC 5322, 3.2.3: atext besides letters and digits
 
@@ -100,7 +101,9 @@ class EmailAddress:
 
 
 def _is_dot_atom(text: str) -> bool:
-    return len(text.encode()) <= LOCAL_PART_LIMIT and all(
+    if _ENCODED_WORD.search(text) or len(text.encode()) > LOCAL_PART_LIMIT:
+        return False
+    return all(
         atom and all(_is_word(character) or character in _ASCII_ATOM for character in atom)
         for atom in text.split(".")
     )

@@ -18,6 +18,7 @@ from identity.domain.text import has_control_characters
 
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _SPECIALS = re.compile(r'[\s"(),:;<>@\[\\\]]')  # RFC 5322, 3.2.3: not part of an address without quotes
+_ENCODED = "=?"  # begins an encoded word (RFC 2047), which many decode, and of one line make two
 _LONGEST_LINE = 998  # octets without CRLF; RFC 5322, 2.1.1
 
 
@@ -28,8 +29,8 @@ def to_mime(message: Message, *, sender: str) -> EmailMessage:
     domain alone. Domains become A-labels (RFC 5890); a local part beyond ASCII stays as it is (RFC 6532).
 
     Raises:
-        MailRefused: a header would not be one line, the id is not a plain word of at most 128 characters, the
-            recipient is not one address, or its domain is not a name that IDNA 2008 (RFC 5891) knows.
+        MailRefused: a header would not be one line as it stands, the id is not a plain word of at most 128
+            characters, the recipient is not one address, or its domain no name of IDNA 2008 (RFC 5891).
         ValueError: the sender is not one address.
     """
     for name, value in {"subject": message.subject, "recipient": message.to.value}.items():
@@ -44,6 +45,8 @@ def to_mime(message: Message, *, sender: str) -> EmailMessage:
     mime["From"] = origin
     mime["To"] = recipient
     mime["Subject"] = message.subject
+    if mime["Subject"] != message.subject:
+        raise MailRefused("the subject of the mail holds an encoded word")
     mime["Date"] = message.date
     mime["Message-ID"] = f"<{message.id}@{origin.domain}>"
     mime["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notice in reply
@@ -68,7 +71,7 @@ def parse_sender(sender: str) -> Address:
 
 def _recipient(address: EmailAddress) -> Address:
     local_part, _, domain = address.value.rpartition("@")
-    if not local_part or not domain or _SPECIALS.search(local_part + domain):
+    if not local_part or not domain or _SPECIALS.search(local_part + domain) or _ENCODED in local_part:
         raise MailRefused("the recipient is not one mail address")
     try:
         return Address(username=local_part, domain=_a_labels(domain))
@@ -90,5 +93,5 @@ def _is_one_line(text: str) -> bool:
 
 def _transfer_encoding(body: str) -> str:
     # As it is wherever every server must take it, so that a link can be read in the raw message.
-    plain = body.isascii() and all(len(line) <= _LONGEST_LINE for line in body.splitlines())
+    plain = body.isascii() and all(len(line) <= _LONGEST_LINE for line in body.split("\n"))
     return "7bit" if plain else "quoted-printable"

@@ -65,10 +65,14 @@ class SmtpMailer:
     async def send(self, message: Message) -> None:
         mime = to_mime(message, sender=self.sender)
         smtp = self._connection()
+        task = asyncio.current_task()
+        cancelled_before = task.cancelling() if task else 0
         try:
             async with asyncio.timeout(self.timeout.total_seconds()):
                 await smtp.connect()
                 await _hand_over(smtp, mime)
+                if task and task.cancelling() > cancelled_before:
+                    raise asyncio.CancelledError  # before Python 3.12, `wait_for` may have swallowed it
             # The server has the mail; how the farewell goes must not make us send it again.
             with suppress(SMTPException, OSError):
                 await smtp.quit(timeout=_QUIT_SECONDS)

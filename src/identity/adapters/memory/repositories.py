@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from identity.adapters.memory.state import IssuedToken, QueuedIntent, State
+from identity.adapters.memory.state import IssuedToken, QueuedIntent, State, in_utc
 from identity.application.mail import ClaimedIntent, MailIntent
 from identity.domain.errors import Conflict, EmailTaken, UsernameTaken
 from identity.domain.events import Event
@@ -31,6 +31,9 @@ class View(Protocol):
     def changed(self) -> State:
         """For writing; raises where that is not allowed."""
 
+    def end(self) -> None:
+        """Nothing can be read, written or committed from now on."""
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryUsers:
@@ -38,11 +41,8 @@ class MemoryUsers:
     next_id: Callable[[], int]
 
     async def add(self, user: NewUser) -> User:
-        state = self.view.changed()
-        _claim_names(state, user.username, user.email, user_id=None)
-        added = user.with_id(self.next_id())
-        _store(state, added)
-        return added
+        self._claim_names(user.username, user.email, user_id=None)
+        return self._store(user.with_id(self.next_id()))
 
     async def get(self, user_id: int) -> User | None:
         return self.view.seen().users.get(user_id)
@@ -60,12 +60,10 @@ class MemoryUsers:
         stored = state.users.get(user.id)
         if stored is None or stored.version != user.version:
             raise Conflict("the account was changed by another request")
-        _claim_names(state, user.username, user.email, user_id=user.id)
+        self._claim_names(user.username, user.email, user_id=user.id)
         del state.usernames[stored.username.key], state.emails[stored.email.key]
         # Only `record_login`, which leaves the version alone, notes logins: this copy may be behind.
-        saved = replace(user, version=user.version + 1, last_login_at=stored.last_login_at)
-        _store(state, saved)
-        return saved
+        return self._store(replace(user, version=user.version + 1, last_login_at=stored.last_login_at))
 
     async def record_login(
         self, user_id: int, *, verified: PasswordHash, rehashed: PasswordHash | None, at: datetime
@@ -77,18 +75,22 @@ class MemoryUsers:
         state.users[user_id] = replace(stored, password_hash=rehashed or verified, last_login_at=at)
         return True
 
+    def _claim_names(self, username: Username, email: EmailAddress, *, user_id: int | None) -> None:
+        state = self.view.changed()
+        for names, key, taken in (
+            (state.usernames, username.key, UsernameTaken),
+            (state.emails, email.key, EmailTaken),
+        ):
+            if names.get(key, user_id) != user_id:
+                self.view.end()
+                raise taken
 
-def _claim_names(state: State, username: Username, email: EmailAddress, *, user_id: int | None) -> None:
-    if state.usernames.get(username.key, user_id) != user_id:
-        raise UsernameTaken
-    if state.emails.get(email.key, user_id) != user_id:
-        raise EmailTaken
-
-
-def _store(state: State, user: User) -> None:
-    state.users[user.id] = user
-    state.usernames[user.username.key] = user.id
-    state.emails[user.email.key] = user.id
+    def _store(self, user: User) -> User:
+        state = self.view.changed()
+        state.users[user.id] = user
+        state.usernames[user.username.key] = user.id
+        state.emails[user.email.key] = user.id
+        return state.users[user.id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ class MemoryOneTimeTokens:
     ) -> int:
         intents = {
             issued.token.intent_id
-            for issued in self.view.seen().one_time_tokens.values()
+            for issued in self.view.changed().one_time_tokens.values()
             if (issued.token.user_id, issued.token.purpose) == (user_id, purpose)
             and (
                 (issued.sent_at is not None and issued.sent_at > sent_since)
@@ -280,7 +282,7 @@ class MemoryAuditLog:
     view: View
 
     async def append(self, event: Event) -> None:
-        self.view.changed().events.append(event)
+        self.view.changed().events.append(in_utc(event))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from datetime import datetime
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from identity.application.mail import MailIntent
 from identity.domain.events import Event
@@ -12,6 +13,37 @@ from identity.domain.secrets import Digest
 from identity.domain.session import Session
 from identity.domain.signing_key import SigningKey
 from identity.domain.user import User
+
+K = TypeVar("K")
+V = TypeVar("V")
+R = TypeVar("R", bound=Any)
+
+
+def in_utc(record: R) -> R:
+    """The record with all its times in UTC. Raises `ValueError` for one without a time zone."""
+    changed: dict[str, object] = {}
+    for each in fields(record):
+        before = getattr(record, each.name)
+        after = before
+        if isinstance(before, datetime):
+            if before.tzinfo is None:
+                raise ValueError("a time without a time zone")
+            after = before.astimezone(UTC)
+        elif is_dataclass(before):
+            after = in_utc(before)
+        if after is not before:
+            changed[each.name] = after
+    return replace(record, **changed) if changed else record
+
+
+class Table(dict[K, V]):
+    """Records by their key, every time in UTC."""
+
+    def __setitem__(self, key: K, record: V) -> None:
+        super().__setitem__(key, in_utc(record))
+
+    def copy(self) -> Table[K, V]:
+        return Table(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +75,13 @@ class QueuedIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    users: dict[int, User] = field(default_factory=dict)
+    users: Table[int, User] = field(default_factory=Table)
     usernames: dict[str, int] = field(default_factory=dict)
     emails: dict[str, int] = field(default_factory=dict)
-    sessions: dict[str, Session] = field(default_factory=dict)
-    one_time_tokens: dict[Digest, IssuedToken] = field(default_factory=dict)
-    outbox: dict[str, QueuedIntent] = field(default_factory=dict)
-    signing_keys: dict[str, SigningKey] = field(default_factory=dict)
+    sessions: Table[str, Session] = field(default_factory=Table)
+    one_time_tokens: Table[Digest, IssuedToken] = field(default_factory=Table)
+    outbox: Table[str, QueuedIntent] = field(default_factory=Table)
+    signing_keys: Table[str, SigningKey] = field(default_factory=Table)
     events: list[Event] = field(default_factory=list)
 
     def copy(self) -> State:

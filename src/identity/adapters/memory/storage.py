@@ -112,6 +112,9 @@ class _Committed:
     def changed(self) -> State:
         raise RuntimeError("a unit of work that only reads tried to write")
 
+    def end(self) -> None:
+        """Nothing is held."""
+
 
 class MemorySchema:
     """Has no shape that could be behind."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -49,7 +50,12 @@ class Postgresql:
         }
         if "application_name" not in parse_qs(urlsplit(url).query):
             common["application_name"] = "identity"
-        to_write = {"dsn": url, "timeout": patience.total_seconds(), "server_settings": common}
+        to_write = {
+            "async_creator_fn": _connect,
+            "dsn": url,
+            "timeout": patience.total_seconds(),
+            "server_settings": common,
+        }
         return server_pools(
             URL.create("postgresql+asyncpg"),
             size=connections,
@@ -83,6 +89,23 @@ class Postgresql:
         ):
             connection.exec_driver_sql(statement)
         yield
+
+
+async def _connect(**arguments: Any) -> Any:
+    """Connects to the end: where asyncpg is cancelled half-way, it leaves errors that nobody fetches."""
+    import asyncpg  # late, for those who have another database
+
+    connecting = asyncio.ensure_future(asyncpg.connect(**arguments))
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        connecting.add_done_callback(_drop)
+        raise
+
+
+def _drop(connecting: asyncio.Future[Any]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().terminate()
 
 
 @cache

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -46,7 +46,7 @@ class SqlUsers:
 
     async def add(self, user: NewUser) -> User:
         row = _to_row(user) | {"password_changed_at": user.joined_at, "version": 1}
-        with self._names_are_free():
+        async with self._names_are_free():
             user_id: int = (await self.connection.execute(_ADD, row)).scalar_one()
         return user.with_id(user_id)
 
@@ -68,7 +68,7 @@ class SqlUsers:
             "disabled_at": user.disabled_at,
             "version": saved.version,
         }
-        with self._names_are_free():
+        async with self._names_are_free():
             result = await self.connection.execute(
                 _SAVE, row | {"account": user.id, "read_version": user.version}
             )
@@ -89,14 +89,15 @@ class SqlUsers:
         row = (await self.connection.execute(statement, {"wanted": wanted})).mappings().first()
         return None if row is None else user_from_row(row)
 
-    @contextmanager
-    def _names_are_free(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _names_are_free(self) -> AsyncIterator[None]:
         try:
             yield
         except IntegrityError as error:
             taken = _TAKEN.get(self.dialect.violated_constraint(error))
             if taken is None:
                 raise
+            await self.connection.rollback()  # as some databases have done: the unit of work is over
             raise taken from None
 
 

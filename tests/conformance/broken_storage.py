@@ -1,0 +1,587 @@
+"""Storages that are each broken in one way, around the honest one, to see that the kit notices."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
+from typing import Any, ClassVar
+
+from identity.adapters.memory import MemoryStorage
+from identity.adapters.memory.state import State
+from identity.application.mail import ClaimedIntent, MailIntent
+from identity.application.ports import UnitOfWork
+from identity.domain.errors import Conflict, EmailTaken, Unavailable, UsernameTaken
+from identity.domain.events import Event
+from identity.domain.names import EmailAddress, Username
+from identity.domain.secrets import Digest
+from identity.domain.session import Session
+from identity.domain.signing_key import SigningKey
+from identity.domain.user import NewUser, User
+from identity.testing.storage.transactions import Terminated
+
+NO_TIME = timedelta(0)
+A_LITTLE = timedelta(microseconds=1)
+WITHOUT_LIMIT = 1_000_000
+
+
+class Repository:
+    """A repository that does what the honest one does, but for the methods of a subclass."""
+
+    def __init__(self, honest: Any) -> None:
+        self.honest = honest
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self.honest, method)
+
+
+class Broken:
+    """A storage with some of the repositories broken, or, as a subclass, the units of work."""
+
+    def __init__(
+        self, honest: Callable[[], MemoryStorage] = MemoryStorage, **repositories: type[Repository]
+    ) -> None:
+        self.honest = honest()
+        self._repositories = repositories
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        return self.honest.events
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
+        async with self.honest.begin() as uow:
+            yield self._broken(uow)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[UnitOfWork]:
+        async with self.honest.read() as uow:
+            yield self._broken(uow)
+
+    def _broken(self, uow: UnitOfWork) -> UnitOfWork:
+        broken: dict[str, Any] = {
+            name: repository(getattr(uow, name)) for name, repository in self._repositories.items()
+        }
+        return replace(uow, **broken)
+
+
+# --- units of work ---------------------------------------------------------------------------------------
+
+
+class EachStatementOnItsOwn(MemoryStorage):
+    """Commits every statement at once, beside those of others: there are no transactions."""
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
+        await asyncio.sleep(0)
+        yield self._unit_of_work(_Live(self))
+
+
+class _Live:
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+
+    def seen(self) -> State:
+        return self._storage.committed()
+
+    changed = seen
+
+    def end(self) -> None:
+        """Goes on."""
+
+
+class CommitsNevertheless(Broken):
+    """Commits although the block raised an exception of these kinds, which it lets through."""
+
+    kinds: ClassVar[tuple[type[BaseException], ...]] = (Exception,)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
+        failure = None
+        async with super().begin() as uow:
+            try:
+                yield uow
+            except self.kinds as error:
+                failure = error
+        if failure is not None:
+            raise failure
+
+
+class CommitsWhenCancelled(CommitsNevertheless):
+    kinds = (asyncio.CancelledError,)
+
+
+class CommitsWhenTerminated(CommitsNevertheless):
+    """Knows the exceptions of programs, and of the event loop, and no others."""
+
+    kinds = (Terminated,)
+
+
+class SwallowsExceptions(Broken):
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
+        with suppress(Exception):
+            async with super().begin() as uow:
+                yield uow
+
+
+class ShowsWhatIsNotCommitted(Broken):
+    open: UnitOfWork | None = None
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
+        async with super().begin() as uow:
+            self.open = uow
+            try:
+                yield uow
+            finally:
+                self.open = None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[UnitOfWork]:
+        async with super().read() as uow:
+            yield self.open or uow
+
+
+class JoinsTheOuterOne(Broken):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: dict[asyncio.Task[Any] | None, UnitOfWork] = {}
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
+        task = asyncio.current_task()
+        if task in self.open:
+            yield self.open[task]
+            return
+        async with super().begin() as uow:
+            self.open[task] = uow
+            try:
+                yield uow
+            finally:
+                del self.open[task]
+
+
+class ReadsBesideItself(MemoryStorage):
+    def _refuse_nesting(self) -> None:
+        """Does not."""
+
+
+class WritesInReads(Broken):
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[UnitOfWork]:
+        async with self.begin() as uow:
+            yield uow
+
+
+class ReadsASnapshot(Broken):
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[UnitOfWork]:
+        async with super().read() as uow:
+            yield replace(uow, users=RemembersWhatItRead(uow.users))
+
+
+class LosesConnections(Broken):
+    """Each block that fails keeps its connection."""
+
+    free = 10
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
+        if not self.free:
+            raise Unavailable("no connection is free")
+        self.free -= 1
+        async with super().begin() as uow:
+            yield uow
+        self.free += 1
+
+
+# --- accounts --------------------------------------------------------------------------------------------
+
+
+class RemembersWhatItRead(Repository):
+    def __init__(self, honest: Any) -> None:
+        super().__init__(honest)
+        self._known: dict[Username, User | None] = {}
+
+    async def with_username(self, username: Username) -> User | None:
+        if username not in self._known:
+            self._known[username] = await self.honest.with_username(username)
+        return self._known[username]
+
+
+class SavesOldCopies(Repository):
+    async def save(self, user: User) -> User:
+        stored = await self.honest.get(user.id)
+        return await self.honest.save(replace(user, version=stored.version))
+
+
+class SavesLogins(Repository):
+    async def save(self, user: User) -> User:
+        saved = await self.honest.save(user)
+        await self.honest.record_login(
+            user.id, verified=user.password_hash, rehashed=None, at=user.last_login_at
+        )
+        return saved
+
+
+class AnswersNothing(Repository):
+    async def record_login(self, *args: Any, **kwargs: Any) -> None:
+        await self.honest.record_login(*args, **kwargs)
+
+
+class NotesEveryLogin(Repository):
+    async def record_login(self, *args: Any, **kwargs: Any) -> bool:
+        await self.honest.record_login(*args, **kwargs)
+        return True
+
+
+class ChecksThenInserts(Repository):
+    """Its answer is what it found before, while others insert; the last of them overwrites the others."""
+
+    async def add(self, user: NewUser) -> User:
+        if await self.honest.with_username(user.username) is not None:
+            raise UsernameTaken
+        await asyncio.sleep(0)
+        if await self.honest.with_username(user.username) is not None:
+            return user.with_id(1)
+        return await self.honest.add(user)
+
+
+class RefusesAndGoesOn(Repository):
+    """Undoes the one statement that was refused, as some databases do, and not the unit of work."""
+
+    async def add(self, user: NewUser) -> User:
+        if await self.honest.with_username(user.username) is not None:
+            raise UsernameTaken
+        return await self.honest.add(user)
+
+
+class ChecksThenSaves(Repository):
+    """Compares the version in one statement and stores in the next."""
+
+    async def save(self, user: User) -> User:
+        if (await self.honest.get(user.id)).version != user.version:
+            raise Conflict("the account was changed by another request")
+        await asyncio.sleep(0)
+        saved = replace(user, version=user.version + 1)
+        self.honest.view.changed().users[user.id] = saved
+        return saved
+
+
+class GivesIdsAgain(Repository):
+    async def add(self, user: NewUser) -> User:
+        return replace(await self.honest.add(user), id=1)
+
+
+class TellsOneRefusal(Repository):
+    """Finds the constraint by looking for its name in a message that quotes the values."""
+
+    async def add(self, user: NewUser) -> User:
+        try:
+            return await self.honest.add(user)
+        except UsernameTaken as taken:
+            raise EmailTaken if "email_key" in user.username.key else taken from None
+
+
+class IgnoresCase(Repository):
+    def __init__(self, honest: Any) -> None:
+        super().__init__(honest)
+        self._taken: set[str] = set()
+
+    async def add(self, user: NewUser) -> User:
+        if user.username.key.casefold() in self._taken:
+            raise UsernameTaken
+        self._taken.add(user.username.key.casefold())
+        return await self.honest.add(user)
+
+
+class IgnoresTrailingSpace(Repository):
+    async def with_username(self, username: Username) -> User | None:
+        return await self.honest.with_username(Username(username.value.rstrip(" ")))
+
+
+class CutsLongNames(Repository):
+    def cut(self, text: str) -> str:
+        return text[:150]
+
+    async def add(self, user: NewUser) -> User:
+        name, email = self.cut(user.username.value), self.cut(user.email.value)
+        return await self.honest.add(replace(user, username=Username(name), email=EmailAddress(email)))
+
+
+class CutsAtNul(CutsLongNames):
+    def cut(self, text: str) -> str:
+        return text.partition("\x00")[0]
+
+
+class ReplacesHalfPairs(CutsLongNames):
+    def cut(self, text: str) -> str:
+        return text.encode(errors="replace").decode()
+
+
+class ForgetsTheZone(Repository):
+    def read(self, at: datetime) -> datetime:
+        return at.replace(tzinfo=None)
+
+    async def get(self, user_id: int) -> User | None:
+        user = await self.honest.get(user_id)
+        values = {each.name: getattr(user, each.name) for each in fields(user)}
+        times = {name: self.read(at) for name, at in values.items() if isinstance(at, datetime)}
+        return replace(user, **times)
+
+
+class AnswersInItsOwnZone(ForgetsTheZone):
+    def read(self, at: datetime) -> datetime:
+        return at.astimezone(timezone(timedelta(hours=1)))
+
+
+class TakesEveryTimeForUtc(Repository):
+    async def add(self, user: NewUser) -> User:
+        return await self.honest.add(replace(user, joined_at=user.joined_at.replace(tzinfo=UTC)))
+
+
+class CutsTimesToSeconds(Repository):
+    async def add(self, user: NewUser) -> User:
+        return await self.honest.add(replace(user, joined_at=user.joined_at.replace(microsecond=0)))
+
+
+# --- sessions --------------------------------------------------------------------------------------------
+
+
+class RotatesWhateverItFinds(Repository):
+    async def rotate(self, before: Session, after: Session) -> bool:
+        stored, _ = await self.honest.get_with_user(before.id)
+        return await self.honest.rotate(stored, after)
+
+
+class ChecksThenRotates(Repository):
+    async def rotate(self, before: Session, after: Session) -> bool:
+        stored, _ = await self.honest.get_with_user(before.id)
+        if stored != before:
+            return False
+        await asyncio.sleep(0)
+        stored, _ = await self.honest.get_with_user(before.id)
+        return await self.honest.rotate(stored, after)
+
+
+class RevokesAgain(Repository):
+    async def revoke(self, session_id: str, *, at: datetime) -> bool:
+        await self.honest.revoke(session_id, at=at)
+        return True
+
+
+class SparesNone(Repository):
+    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
+        await self.honest.revoke_all(user_id, at=at)
+
+
+class KeepsOneTooMany(Repository):
+    async def revoke_surplus(self, user_id: int, *, keep: int, at: datetime) -> None:
+        await self.honest.revoke_surplus(user_id, keep=keep + 1, at=at)
+
+
+class CountsLiveSessionsFirst(Repository):
+    """Judges the surplus by sessions it read before those of others were stored."""
+
+    async def add(self, session: Session) -> None:
+        others = [await self.honest.get_with_user(f"s{number}") for number in range(8)]
+        self.known = [found[0] for found in others if found] + [session]
+        await asyncio.sleep(0)
+        await self.honest.add(session)
+
+    async def revoke_surplus(self, user_id: int, *, keep: int, at: datetime) -> None:
+        for session in sorted(self.known, key=lambda each: each.created_at)[:-keep]:
+            await self.honest.revoke(session.id, at=at)
+
+
+class PurgesTooEarly(Repository):
+    async def purge(self, *, expired_before: datetime, limit: int) -> int:
+        return await self.honest.purge(expired_before=expired_before + A_LITTLE, limit=limit)
+
+
+class PurgesWithoutLimit(Repository):
+    async def purge(self, *, limit: int, **values: Any) -> int:
+        return await self.honest.purge(limit=WITHOUT_LIMIT, **values)
+
+
+# --- one-time tokens -------------------------------------------------------------------------------------
+
+
+class SpendsTwice(Repository):
+    async def spend(self, digest: Digest, **values: Any) -> bool:
+        return await self.honest.find(digest, **values) is not None
+
+
+class ChecksThenSpends(Repository):
+    async def spend(self, digest: Digest, **values: Any) -> bool:
+        found = await self.honest.find(digest, **values)
+        await asyncio.sleep(0)
+        await self.honest.spend(digest, **values)
+        return found is not None
+
+
+class FindsWhatHasJustExpired(Repository):
+    async def find(self, digest: Digest, *, at: datetime, **values: Any) -> Any:
+        return await self.honest.find(digest, at=at - A_LITTLE, **values)
+
+
+class CountsThisIntentToo(Repository):
+    async def count_intents(self, user_id: int, *, besides: str, **values: Any) -> int:
+        return await self.honest.count_intents(user_id, besides="", **values)
+
+
+class CountsWithoutWaiting(Repository):
+    async def count_intents(self, user_id: int, **values: Any) -> int:
+        count = await self.honest.count_intents(user_id, **values)
+        await asyncio.sleep(0)
+        return count
+
+
+# --- outbox ----------------------------------------------------------------------------------------------
+
+
+class _OfItsOwn(MailIntent):
+    @property
+    def coalescing_key(self) -> str:
+        return self.id
+
+
+class CoalescesNothing(Repository):
+    async def put(self, intent: MailIntent) -> None:
+        await self.honest.put(_OfItsOwn(**{each.name: getattr(intent, each.name) for each in fields(intent)}))
+
+
+class LeasesForNoTime(Repository):
+    async def claim(self, *, lease_id: str, at: datetime, lease: timedelta) -> ClaimedIntent | None:
+        return await self.honest.claim(lease_id=lease_id, at=at, lease=NO_TIME)
+
+
+class TakesAnyLease(Repository):
+    async def settle(self, claimed: ClaimedIntent) -> bool:
+        queued = self.honest.view.seen().outbox[claimed.intent.id]
+        return await self.honest.settle(replace(claimed, lease_id=queued.lease_id))
+
+
+class SettlesTheWholeLease(Repository):
+    async def settle(self, claimed: ClaimedIntent) -> bool:
+        queued = list(self.honest.view.seen().outbox.values())
+        settled = [await self.honest.settle(replace(claimed, intent=each.intent)) for each in queued]
+        return any(settled)
+
+
+class CountsWhatWasReleased(Repository):
+    async def release(self, claimed: ClaimedIntent) -> bool:
+        return await self.honest.postpone(claimed, until=claimed.intent.created_at, error="")
+
+
+class ForgetsTheAttempt(Repository):
+    async def claim(self, **values: Any) -> ClaimedIntent | None:
+        claimed = await self.honest.claim(**values)
+        return claimed and replace(claimed, attempts=1)
+
+
+# --- audit log and signing keys --------------------------------------------------------------------------
+
+
+class LogsNothing(Repository):
+    async def append(self, event: Event) -> None:
+        """Says that it did."""
+
+
+class LogsEachThingOnce(Repository):
+    async def append(self, event: Event) -> None:
+        if event not in self.honest.view.seen().events:
+            await self.honest.append(event)
+
+
+class AddsEveryKey(Repository):
+    async def add_first(self, key: SigningKey) -> bool:
+        await self.honest.add_first(key)
+        return True
+
+
+class ChecksThenAddsTheKey(Repository):
+    async def add_first(self, key: SigningKey) -> bool:
+        if await self.honest.all():
+            return False
+        await asyncio.sleep(0)
+        await self.honest.add_first(key)
+        return True
+
+
+class CutsZeroBytes(Repository):
+    async def add_first(self, key: SigningKey) -> bool:
+        sealed = key.sealed_private_key.rstrip(b"\x00 ").partition(b"\x00")[0]
+        return await self.honest.add_first(replace(key, sealed_private_key=sealed))
+
+
+FAULTS: Mapping[str, Callable[[], Any]] = {
+    "nothing is rolled back": CommitsNevertheless,
+    "a cancelled unit of work is committed": CommitsWhenCancelled,
+    "a terminated unit of work is committed": CommitsWhenTerminated,
+    "exceptions are swallowed": SwallowsExceptions,
+    "what is not committed is read": ShowsWhatIsNotCommitted,
+    "a nested unit of work joins the outer one": JoinsTheOuterOne,
+    "a unit of work is read beside": ReadsBesideItself,
+    "a reader writes": WritesInReads,
+    "a reader sees a snapshot": ReadsASnapshot,
+    "a refused unit of work goes on": partial(Broken, users=RefusesAndGoesOn),
+    "a failed unit of work keeps its connection": LosesConnections,
+    "there are no transactions": EachStatementOnItsOwn,
+    "logins do not wait": EachStatementOnItsOwn,
+    "a save ignores the version": partial(Broken, users=SavesOldCopies),
+    "a save compares the version first": partial(Broken, EachStatementOnItsOwn, users=ChecksThenSaves),
+    "a save notes a login": partial(Broken, users=SavesLogins),
+    "a login is answered with None": partial(Broken, users=AnswersNothing),
+    "a login of a disabled account is noted": partial(Broken, users=NotesEveryLogin),
+    "a name is looked up before it is inserted": partial(
+        Broken, EachStatementOnItsOwn, users=ChecksThenInserts
+    ),
+    "an id is given again": partial(Broken, users=GivesIdsAgain),
+    "the constraint is guessed from the message": partial(Broken, users=TellsOneRefusal),
+    "keys are compared without case": partial(Broken, users=IgnoresCase),
+    "keys are compared without trailing space": partial(Broken, users=IgnoresTrailingSpace),
+    "a long name is cut": partial(Broken, users=CutsLongNames),
+    "a name is cut at a NUL": partial(Broken, users=CutsAtNul),
+    "half a surrogate pair is replaced": partial(Broken, users=ReplacesHalfPairs),
+    "times come back without a zone": partial(Broken, users=ForgetsTheZone),
+    "times come back in another zone": partial(Broken, users=AnswersInItsOwnZone),
+    "the zone of a time is ignored": partial(Broken, users=TakesEveryTimeForUtc),
+    "a time without a zone is taken": partial(Broken, users=TakesEveryTimeForUtc),
+    "times are cut to seconds": partial(Broken, users=CutsTimesToSeconds),
+    "a rotation ignores what it replaces": partial(Broken, sessions=RotatesWhateverItFinds),
+    "a rotation compares first": partial(Broken, EachStatementOnItsOwn, sessions=ChecksThenRotates),
+    "a session is revoked twice": partial(Broken, sessions=RevokesAgain),
+    "no session is spared": partial(Broken, sessions=SparesNone),
+    "one session too many is kept": partial(Broken, sessions=KeepsOneTooMany),
+    "the surplus is judged before others log in": partial(
+        Broken, EachStatementOnItsOwn, sessions=CountsLiveSessionsFirst
+    ),
+    "sessions are purged too early": partial(Broken, sessions=PurgesTooEarly),
+    "sessions are purged without limit": partial(Broken, sessions=PurgesWithoutLimit),
+    "a token is spent twice": partial(Broken, one_time_tokens=SpendsTwice),
+    "a token is looked up before it is spent": partial(
+        Broken, EachStatementOnItsOwn, one_time_tokens=ChecksThenSpends
+    ),
+    "a token outlives its end": partial(Broken, one_time_tokens=FindsWhatHasJustExpired),
+    "an intent counts itself": partial(Broken, one_time_tokens=CountsThisIntentToo),
+    "counts do not wait": partial(Broken, EachStatementOnItsOwn, one_time_tokens=CountsWithoutWaiting),
+    "intents are not coalesced": partial(Broken, outbox=CoalescesNothing),
+    "a lease is ignored by other workers": partial(Broken, outbox=LeasesForNoTime),
+    "a lost lease is as good as any": partial(Broken, outbox=TakesAnyLease),
+    "a lease is settled as a whole": partial(Broken, outbox=SettlesTheWholeLease),
+    "a released attempt is counted": partial(Broken, outbox=CountsWhatWasReleased),
+    "attempts are not counted": partial(Broken, outbox=ForgetsTheAttempt),
+    "dead letters are purged without limit": partial(Broken, outbox=PurgesWithoutLimit),
+    "events are not kept": partial(Broken, audit_log=LogsNothing),
+    "an event is logged once only": partial(Broken, audit_log=LogsEachThingOnce),
+    "a second key is taken for the first": partial(Broken, signing_keys=AddsEveryKey),
+    "keys are looked for before the first is added": partial(
+        Broken, EachStatementOnItsOwn, signing_keys=ChecksThenAddsTheKey
+    ),
+    "bytes are cut at a zero": partial(Broken, signing_keys=CutsZeroBytes),
+}

@@ -1,0 +1,174 @@
+"""The kit proves itself: each of these broken storages fails the test that is to find its fault."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+from tests.conformance.broken_storage import FAULTS
+
+from identity.adapters.memory import MemoryStorage
+from identity.domain.errors import IdentityError
+from identity.domain.events import Event
+from identity.testing import storage as kit
+
+CAUGHT_BY: Mapping[str, str] = {
+    "nothing is rolled back": ("Transactions.test_an_exception_rolls_everything_back_and_is_let_through"),
+    "a cancelled unit of work is committed": (
+        "Transactions.test_a_cancelled_unit_of_work_is_rolled_back_and_the_next_one_works"
+    ),
+    "a terminated unit of work is committed": (
+        "Transactions.test_an_exception_of_any_kind_rolls_everything_back"
+    ),
+    "exceptions are swallowed": "Transactions.test_an_exception_rolls_everything_back_and_is_let_through",
+    "what is not committed is read": "Transactions.test_others_see_only_what_is_committed",
+    "a nested unit of work joins the outer one": (
+        "Transactions.test_a_unit_of_work_inside_another_is_refused_and_the_outer_one_goes_on"
+    ),
+    "a unit of work is read beside": (
+        "Transactions.test_reading_beside_a_unit_of_work_from_inside_is_refused_and_it_goes_on"
+    ),
+    "a reader writes": "Transactions.test_every_write_in_a_unit_of_work_that_only_reads_is_refused",
+    "a reader sees a snapshot": "Transactions.test_each_single_read_sees_what_was_committed_before_it",
+    "a refused unit of work goes on": ("Transactions.test_a_unit_of_work_is_over_once_it_was_refused_a_name"),
+    "a failed unit of work keeps its connection": (
+        "Transactions.test_many_units_of_work_one_after_the_other_do_not_use_up_the_storage"
+    ),
+    "there are no transactions": (
+        "Concurrency.test_two_that_need_the_same_accounts_in_opposite_order_leave_nothing_half_done"
+    ),
+    "logins do not wait": "Concurrency.test_logins_of_one_account_wait_for_each_other",
+    "a save ignores the version": (
+        "UsersBehaviour.test_a_save_of_an_old_copy_is_a_conflict_and_changes_nothing"
+    ),
+    "a save compares the version first": "Concurrency.test_the_version_counts_the_saves_that_succeeded",
+    "a save notes a login": "UsersBehaviour.test_a_save_does_not_note_a_login",
+    "a login is answered with None": ("UsersBehaviour.test_a_login_is_noted_and_leaves_the_version_alone"),
+    "a login of a disabled account is noted": (
+        "UsersBehaviour.test_a_login_of_a_disabled_account_is_not_noted"
+    ),
+    "a name is looked up before it is inserted": (
+        "Concurrency.test_one_of_eight_registrations_of_a_username_wins"
+    ),
+    "an id is given again": "UsersBehaviour.test_the_id_of_an_account_is_never_given_to_another",
+    "the constraint is guessed from the message": (
+        "UsersBehaviour.test_a_name_that_quotes_the_other_constraint_does_not_confuse_them"
+    ),
+    "keys are compared without case": "TextBehaviour.test_keys_are_compared_exactly",
+    "keys are compared without trailing space": (
+        "TextBehaviour.test_a_key_that_only_resembles_one_finds_nothing"
+    ),
+    "a long name is cut": ("TextBehaviour.test_a_name_of_300_characters_is_refused_or_kept_but_never_cut"),
+    "a name is cut at a NUL": ("TextBehaviour.test_a_nul_in_a_name_is_refused_or_kept_but_never_cuts_it"),
+    "half a surrogate pair is replaced": (
+        "TextBehaviour.test_half_a_surrogate_pair_in_a_name_is_refused_or_kept"
+    ),
+    "times come back without a zone": "TimeBehaviour.test_times_are_read_back_aware_and_in_utc",
+    "times come back in another zone": "TimeBehaviour.test_times_are_read_back_aware_and_in_utc",
+    "the zone of a time is ignored": (
+        "TimeBehaviour.test_a_time_in_another_zone_is_read_back_as_the_same_instant_in_utc"
+    ),
+    "a time without a zone is taken": (
+        "TimeBehaviour.test_a_time_without_a_zone_is_refused_and_nothing_stored"
+    ),
+    "times are cut to seconds": "TimeBehaviour.test_the_year_2100_is_kept_to_the_microsecond",
+    "a rotation ignores what it replaces": (
+        "SessionsBehaviour.test_a_rotation_of_an_old_copy_changes_nothing"
+    ),
+    "a rotation compares first": "Concurrency.test_one_of_eight_rotations_of_a_session_wins",
+    "a session is revoked twice": "SessionsBehaviour.test_a_session_is_revoked_once",
+    "no session is spared": "SessionsBehaviour.test_all_sessions_of_an_account_end_besides_one",
+    "one session too many is kept": (
+        "SessionsBehaviour.test_the_oldest_sessions_end_when_there_are_too_many"
+    ),
+    "the surplus is judged before others log in": (
+        "Concurrency.test_eight_logins_at_once_leave_no_more_sessions_than_are_kept"
+    ),
+    "sessions are purged too early": (
+        "SessionsBehaviour.test_only_sessions_that_ended_before_the_limit_are_purged"
+    ),
+    "sessions are purged without limit": (
+        "SessionsBehaviour.test_no_more_sessions_are_purged_at_once_than_was_said"
+    ),
+    "a token is spent twice": "OneTimeTokensBehaviour.test_a_token_is_found_until_it_is_spent",
+    "a token is looked up before it is spent": ("Concurrency.test_one_of_eight_spenders_of_a_token_wins"),
+    "a token outlives its end": ("OneTimeTokensBehaviour.test_a_token_is_good_until_the_moment_it_expires"),
+    "an intent counts itself": (
+        "OneTimeTokensBehaviour"
+        ".test_intents_whose_mail_left_are_counted_once_each_and_spent_or_void_tokens_too"
+    ),
+    "counts do not wait": "Concurrency.test_counts_of_one_account_wait_for_each_other",
+    "intents are not coalesced": ("OutboxBehaviour.test_unclaimed_intents_of_one_kind_and_reader_become_one"),
+    "a lease is ignored by other workers": (
+        "OutboxBehaviour.test_a_claimed_intent_is_due_again_when_its_lease_lapses"
+    ),
+    "a lost lease is as good as any": (
+        "OutboxBehaviour.test_one_whose_lease_was_taken_over_can_do_nothing_any_more"
+    ),
+    "a lease is settled as a whole": (
+        "OutboxBehaviour.test_settling_one_intent_spares_the_others_of_the_same_lease"
+    ),
+    "a released attempt is counted": (
+        "OutboxBehaviour.test_a_released_intent_is_due_at_once_and_the_attempt_not_counted"
+    ),
+    "attempts are not counted": "OutboxBehaviour.test_a_postponed_intent_is_due_at_its_new_time",
+    "dead letters are purged without limit": (
+        "OutboxBehaviour.test_no_more_dead_letters_are_purged_at_once_than_was_said"
+    ),
+    "events are not kept": (
+        "AuditLogBehaviour.test_an_event_is_kept_whole_even_of_an_account_that_is_not_there"
+    ),
+    "an event is logged once only": "AuditLogBehaviour.test_the_same_thing_may_happen_twice",
+    "a second key is taken for the first": (
+        "SigningKeysBehaviour.test_a_key_that_is_not_the_first_is_not_stored"
+    ),
+    "keys are looked for before the first is added": (
+        "Concurrency.test_one_of_eight_first_signing_keys_is_stored"
+    ),
+    "bytes are cut at a zero": "TextBehaviour.test_a_sealed_key_may_hold_any_bytes",
+}
+"""For each fault, the test of the kit that finds it."""
+
+# By a refusal too: one that nobody asked for, of a storage that takes two things for the same.
+FAILURES = (AssertionError, pytest.fail.Exception, IdentityError)
+
+
+class _ReadsEvents:
+    async def events_of(self, storage: Any) -> Sequence[Event]:
+        return storage.events
+
+
+def of_the_kit(name: str) -> Callable[[Any], Awaitable[None]]:
+    class_name, _, test = name.partition(".")
+    bound = type(class_name, (_ReadsEvents, getattr(kit, class_name)), {})
+    return getattr(bound(), test)
+
+
+def names_of_tests_in(kit_class: type) -> list[str]:
+    return [name for name in vars(kit_class) if name.startswith("test_")]
+
+
+@pytest.mark.parametrize("fault", CAUGHT_BY)
+async def test_a_planted_fault_is_found(fault: str) -> None:
+    ask = of_the_kit(CAUGHT_BY[fault])
+    await ask(MemoryStorage())
+    with pytest.raises(FAILURES):
+        await ask(FAULTS[fault]())
+
+
+def test_every_planted_fault_is_looked_for() -> None:
+    assert set(CAUGHT_BY) == set(FAULTS)
+
+
+def test_every_class_of_the_kit_finds_a_fault() -> None:
+    finders = {name.partition(".")[0] for name in CAUGHT_BY.values()}
+    assert finders == {kit_class.__name__ for kit_class in kit.StorageConformance.__bases__}
+
+
+def test_no_test_of_the_kit_hides_another_of_the_same_name() -> None:
+    names = Counter(
+        name for kit_class in kit.StorageConformance.__bases__ for name in names_of_tests_in(kit_class)
+    )
+    assert [name for name, count in names.items() if count > 1] == []
