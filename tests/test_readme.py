@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import json
 import os
 import re
@@ -35,10 +36,12 @@ from identity.entrypoints.http import body, connection
 from identity.entrypoints.http.app import create_app
 from identity.entrypoints.http.errors import REFUSALS
 from identity.settings import Settings, describe
+from identity.testing.mailer import MailerConformance
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "identity"
 IDENTITY = Path(sys.executable).with_name("identity")
+SEARCH_PATH = os.pathsep.join([str(IDENTITY.parent), os.environ["PATH"]])  # finds our `identity` and python
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -96,20 +99,18 @@ def environment(**more: str) -> dict[str, str]:
 
 
 class Serving:
-    """`identity serve`, with what it has printed so far."""
+    """`identity serve`, or another command that ends in it, with what it has printed so far."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, folder: Path, command: Sequence[str | Path], **more: str) -> None:
         directory.mkdir()
         self.output, self.log = directory / "stdout", directory / "stderr"
-        empty = directory / "started here"
-        empty.mkdir()
         with self.output.open("wb") as output, self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [IDENTITY, "serve"], cwd=empty, env=environment(IDENTITY_PORT="0"), stdout=output, stderr=log
+                command, cwd=folder, env=environment(IDENTITY_PORT="0", **more), stdout=output, stderr=log
             )
 
     def address(self) -> str:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             found = re.search(r"running on (http://127\.0\.0\.1:\d+)", self.log.read_text(encoding="utf-8"))
             if found:
@@ -124,7 +125,9 @@ class Serving:
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[Serving]:
-    service = Serving(tmp_path / "service")
+    empty = tmp_path / "started here"
+    empty.mkdir()
+    service = Serving(tmp_path / "service", empty, [IDENTITY, "serve"])
     try:
         yield service
     finally:
@@ -148,10 +151,9 @@ def test_the_walk_with_curl_answers_what_its_comments_say(serving: Serving, tmp_
     options = 'write-out = "\\n"\nnoproxy = "*"\n'  # an answer does not end its line
     (tmp_path / ".curlrc").write_text(options, encoding="utf-8")
 
-    path = os.pathsep.join([str(IDENTITY.parent), os.environ["PATH"]])  # for its python3
     run = subprocess.run(
         ["bash", "-c", f"set -eu\n{script}"],
-        env=environment(PRINTED=str(serving.output), CURL_HOME=str(tmp_path), PATH=path),
+        env=environment(PRINTED=str(serving.output), CURL_HOME=str(tmp_path), PATH=SEARCH_PATH),
         capture_output=True,
         text=True,
         timeout=60,
@@ -191,6 +193,103 @@ def test_the_python_block_prints_what_its_comment_says(tmp_path: Path) -> None:
     assert run.stderr == ""
     assert run.stdout.splitlines() == promised != []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    """A folder with nothing but the files of "Write an adapter"; each block begins with its file's name."""
+    folder = tmp_path / "adapter"
+    for block in blocks("Write an adapter", "python"):
+        name = re.match(r"# ([\w/]+\.py)\n", block)
+        assert name
+        path = folder / name[1]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block, encoding="utf-8")
+    return folder
+
+
+def kit_outcomes(output: str) -> dict[str, str]:
+    """What became of each test, from the output of `pytest -v`."""
+    return dict(
+        re.findall(r"^test_mail\.py::TestMailer::(\w+) (PASSED|SKIPPED|FAILED|ERROR)", output, re.MULTILINE)
+    )
+
+
+def kit_tests(*, that_take: str = "self") -> set[str]:
+    functions = inspect.getmembers(MailerConformance, inspect.isfunction)
+    tests = {name: function for name, function in functions if name.startswith("test_")}
+    return {name for name, function in tests.items() if that_take in inspect.signature(function).parameters}
+
+
+@pytest.mark.skipif("CI" not in os.environ and not shutil.which("bash"), reason="needs bash")
+def test_the_walk_to_an_adapter_of_one_s_own_passes_the_kit_and_starts_the_service(
+    adapter: Path, tmp_path: Path
+) -> None:
+    (walk,) = blocks("Write an adapter", "sh")
+    assert re.search(r"^pip install '\S+\[testing\]'", walk, re.MULTILINE)
+    script = f"pip() {{ :; }}\n{walk}"  # what it would install is here
+    script, served = re.subn(r"^identity serve$", "exec identity serve", script, flags=re.MULTILINE)
+    assert served == 1
+    command = ["bash", "-c", f"set -eu\n{script}"]
+    service = Serving(tmp_path / "service", adapter, command, PATH=SEARCH_PATH, PYTEST_ADDOPTS="-v")
+    try:
+        service.address()
+        printed, logged = service.output.read_text("utf-8"), service.log.read_text("utf-8")
+        assert service.stop() == 0
+    finally:
+        service.process.kill()
+        service.process.wait()
+
+    skipped = kit_tests(that_take="mailer_that_is_refused")  # nobody refuses a file
+    assert kit_outcomes(printed) == {name: "SKIPPED" if name in skipped else "PASSED" for name in kit_tests()}
+    assert "A test mail to you@example.com was handed over." in printed
+    (mail,) = (adapter / "mail").iterdir()
+    assert json.loads(mail.read_text("utf-8"))["to"] == "you@example.com"
+    assert "mail by acme.mail:Mailer" in logged
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "found_by"),
+    [
+        ("await asyncio.to_thread(.*)", "pass", "test_a_mail_that_is_handed_over_arrives"),
+        (
+            "if any(.*):",
+            "if False:",
+            "test_a_line_break_in_a_header_is_refused_and_nothing_leaves",
+        ),
+        (
+            "except OSError as error:",
+            "except KeyError as error:",
+            "test_a_mail_to_a_server_that_is_not_there_is_deferred_without_its_link",
+        ),
+    ],
+    ids=["returns without sending", "believes every header", "raises what nobody expects"],
+)
+def test_a_broken_adapter_of_one_s_own_fails_the_kit(
+    adapter: Path, line: str, instead: str, found_by: str
+) -> None:
+    module = adapter / "acme" / "mail.py"
+    source, changed = re.subn(line, instead, module.read_text("utf-8"))
+    assert changed == 1
+    module.write_text(source, encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-v", "test_mail.py"],
+        cwd=adapter,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED
+    outcomes = kit_outcomes(run.stdout)
+    assert outcomes.keys() == kit_tests()
+    assert outcomes[found_by] == "FAILED"
+
+
+def test_the_examples_that_the_readme_names_are_all_that_there_are() -> None:
+    named = set(re.findall(r"\]\((examples/\w+\.py)\)", section("Write an adapter")))
+    assert named == {f"examples/{path.name}" for path in (ROOT / "examples").glob("*.py")}
 
 
 def test_the_readme_begins_with_the_two_commands_and_the_makefile_has_them() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dependency_injector.containers import DeclarativeContainer
-from dependency_injector.providers import Dependency, Selector, Singleton
+from dependency_injector.providers import Dependency, Object, Selector, Singleton
 
 from identity.adapters.argon2 import Argon2Hasher
 from identity.adapters.common_passwords import BundledCommonPasswords
@@ -31,6 +31,7 @@ from identity.application.housekeeping import PurgeExpired
 from identity.application.login import LogIn
 from identity.application.outbox import DeliverMail
 from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
+from identity.application.ports import Mailer, PasswordHasher
 from identity.application.profile import ShowProfile
 from identity.application.registration import RegisterUser
 from identity.application.sessions import Authenticate, LogOut, RefreshSession, SignTokens, VerifyToken
@@ -104,20 +105,42 @@ def directory_mailer(settings: Settings) -> DirectoryMailer:
     return DirectoryMailer(path=path, sender=settings.mail_from)
 
 
-def mailer_of_class(settings: Settings) -> Any:
-    """An instance of the named class, made without arguments: it brings its own configuration.
+def hasher_kind(settings: Settings) -> str:
+    return "argon2" if settings.hasher == "argon2" else "class"
+
+
+def third_party(path: str, *, setting: str, port: type) -> Any:
+    """An instance of the class `package.module:Class`, made without arguments: its configuration is its own.
 
     Raises:
-        SettingsError: there is no such class, it does not let itself be made, or it cannot send.
+        SettingsError: there is no such class, it cannot be made, or it lacks a method of its port.
     """
-    module, _, name = settings.mail_url.partition(":")
+    module, _, class_name = path.partition(":")
     try:
-        mailer = getattr(importlib.import_module(module), name)()
+        adapter = getattr(importlib.import_module(module), class_name)()
     except Exception as error:
-        raise SettingsError([f"IDENTITY_MAIL_URL {settings.mail_url}: {error}"]) from error
-    if not inspect.iscoroutinefunction(getattr(mailer, "send", None)):
-        raise SettingsError([f"IDENTITY_MAIL_URL {settings.mail_url} has no `async def send(self, message)`"])
-    return mailer
+        raise SettingsError([f"{setting} {path}: {_reason(error)}"]) from error
+    for name, method in inspect.getmembers(port, inspect.isfunction):
+        if not name.startswith("_") and not _is_alike(getattr(adapter, name, None), method):
+            definition = "async def" if inspect.iscoroutinefunction(method) else "def"
+            parameters = ", ".join(inspect.signature(method).parameters)
+            raise SettingsError([f"{setting} {path} has no `{definition} {name}({parameters})`"])
+    return adapter
+
+
+def _is_alike(attribute: object, method: object) -> bool:
+    # Both ways: a coroutine that stands where an answer is expected would always be true.
+    is_async = inspect.iscoroutinefunction(attribute)
+    return callable(attribute) and is_async == inspect.iscoroutinefunction(method)
+
+
+def _reason(error: Exception) -> str:
+    kind = type(error)
+    if kind is ModuleNotFoundError:
+        return f"{error}; is it installed, or its folder in PYTHONPATH?"
+    if kind.__module__ != "builtins":
+        return kind.__qualname__  # without its words: some libraries repeat what they got, passwords as well
+    return str(error) if kind is ValueError else f"{kind.__name__}: {error}"
 
 
 def reset_link(settings: Settings) -> str:
@@ -144,11 +167,19 @@ class Container(DeclarativeContainer):
         sql=Singleton(SqlSchema, storage),
     )
 
-    hasher = Singleton(
-        Argon2Hasher,
-        time_cost=given.argon2_time_cost,
-        memory_cost=given.argon2_memory_cost,
-        parallelism=given.argon2_parallelism,
+    hasher = Selector(
+        Singleton(hasher_kind, settings),
+        argon2=Singleton(
+            Argon2Hasher,
+            time_cost=given.argon2_time_cost,
+            memory_cost=given.argon2_memory_cost,
+            parallelism=given.argon2_parallelism,
+        ),
+        **{
+            "class": Singleton(
+                third_party, given.hasher, setting="IDENTITY_HASHER", port=Object(PasswordHasher)
+            )
+        },
     )
     judge_password = Singleton(
         JudgePassword,
@@ -173,7 +204,7 @@ class Container(DeclarativeContainer):
             "smtp": Singleton(smtp_mailer, settings, Security.PLAIN),
             "smtp+starttls": Singleton(smtp_mailer, settings, Security.STARTTLS),
             "smtps": Singleton(smtp_mailer, settings, Security.TLS),
-            "class": Singleton(mailer_of_class, settings),
+            "class": Singleton(third_party, given.mail_url, setting="IDENTITY_MAIL_URL", port=Object(Mailer)),
         },
     )
 

@@ -46,7 +46,7 @@ async def prepare(container: Container) -> None:
     """Finds what can be found wrong before a socket is opened, and migrates an embedded database.
 
     Raises:
-        SettingsError: the mailer or a template cannot be used, or the secret of the signing keys is missing.
+        SettingsError: the hasher, mailer or a template cannot be used, or the keys' secret is missing.
         SchemaOutdated: the schema is old, and migrating is left to `identity migrate`.
         SchemaTooNew: a newer version has migrated it.
         UnreadableKey: the signing keys do not open with this secret.
@@ -54,6 +54,7 @@ async def prepare(container: Container) -> None:
         OSError: the secret's file cannot be read or written.
     """
     settings = container.settings()
+    container.hasher()
     container.mailer()
     container.renderer()
     schema = await answering_schema(container)

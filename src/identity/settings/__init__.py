@@ -119,6 +119,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     sessions_per_account: Annotated[
         int, "Live sessions an account may have; one more ends the oldest.", integer(1, 10_000)
     ] = 50
+    hasher: Annotated[str, "How passwords are hashed: argon2 or package.module:Class.", values.hasher] = (
+        "argon2"
+    )
     # The floors are those of OWASP's Password Storage Cheat Sheet for Argon2id: 19 MiB, 2 iterations, 1 lane.
     argon2_time_cost: Annotated[int, "Argon2id iterations.", integer(2, 100)] = 2
     argon2_memory_cost: Annotated[int, "Argon2id memory for a hash, in KiB.", integer(19456, 4194304)] = 19456

@@ -162,6 +162,12 @@ def mail_url(text: str) -> str:
     return text
 
 
+def hasher(text: str) -> str:
+    if text != "argon2" and not _CLASS_PATH.fullmatch(text):
+        raise ValueError("must be argon2 or package.module:Class")
+    return text
+
+
 def mail_address(text: str) -> str:
     try:
         header: Any = HeaderRegistry()("From", text)
