@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import random
 import sqlite3
@@ -16,14 +15,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
-from identity.adapters.sql.migration import MIGRATIONS, SqlSchema
-from identity.adapters.sql.schema import REVISION, metadata, outbox, signing_keys
+from identity.adapters.sql.migration import SqlSchema
+from identity.adapters.sql.schema import outbox, signing_keys
 from identity.adapters.sql.sqlite import Sqlite
 from identity.adapters.sql.storage import SqlStorage
 from identity.application.mail import MailIntent, MailKind
@@ -130,6 +126,13 @@ async def test_only_its_owner_may_read_the_database(tmp_path: Path) -> None:
 
 def modes(directory: Path) -> dict[str, int]:
     return {file.name: stat.S_IMODE(file.stat().st_mode) for file in directory.iterdir()}
+
+
+async def test_a_path_with_signs_in_it_can_be_migrated(tmp_path: Path) -> None:
+    storage = SqlStorage(f"sqlite:///{tmp_path}/100% sure ü.db")
+    await SqlSchema(storage).upgrade()
+    assert (tmp_path / "100% sure ü.db").exists()
+    await storage.dispose()
 
 
 async def test_a_missing_directory_is_named_and_found_as_soon_as_it_is_made(tmp_path: Path) -> None:
@@ -444,141 +447,3 @@ async def test_a_hostile_username_cannot_pass_for_another_violation(storage: Sql
 def test_a_violation_is_recognised_by_the_whole_message(message: str, constraint: str | None) -> None:
     error = IntegrityError("INSERT", {}, sqlite3.IntegrityError(message))
     assert Sqlite().violated_constraint(error) == constraint
-
-
-# --- migrations ------------------------------------------------------------------------------------------
-
-
-def test_the_revision_is_the_only_head_of_the_migrations() -> None:
-    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [REVISION]
-
-
-async def test_the_migrations_make_the_tables_of_the_schema(storage: SqlStorage, tmp_path: Path) -> None:
-    async with storage.connection() as connection:
-        assert await connection.run_sync(differences) == []
-    fresh = create_engine(f"sqlite:///{tmp_path}/fresh.db")
-    metadata.create_all(fresh)
-    fresh.dispose()
-    migrated = {name: sql for name, sql in definitions(tmp_path / "identity.db") if name != "alembic_version"}
-    assert migrated == dict(definitions(tmp_path / "fresh.db"))
-
-
-def differences(connection: Connection) -> object:
-    """Between the tables that are there and those of the schema."""
-    options = {"compare_type": True, "compare_server_default": True}
-    return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
-
-
-def definitions(path: Path) -> list[tuple[str, str]]:
-    with closing(sqlite3.connect(path)) as database:
-        return database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-
-
-async def test_a_database_is_current_once_it_is_migrated(path: Path) -> None:
-    storage = SqlStorage(f"sqlite:///{path}")
-    schema = SqlSchema(storage)
-    assert not await schema.is_current()
-    await schema.upgrade()
-    assert await schema.is_current()
-    await schema.upgrade()
-    async with storage.transaction() as connection:
-        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
-    assert not await schema.is_current()
-    await storage.dispose()
-
-
-@pytest.mark.parametrize(
-    "undone",
-    [
-        pytest.param("DROP TABLE alembic_version", id="all but the revision is there"),
-        pytest.param("DELETE FROM alembic_version", id="the revision's table is empty"),
-        pytest.param("DROP TABLE alembic_version; DROP TABLE signing_keys", id="the last table is missing"),
-        pytest.param(
-            "DROP TABLE alembic_version; DROP TABLE signing_keys; DROP TABLE audit_events;"
-            "DROP INDEX ix_outbox_dead_at_due_at",
-            id="killed between a table and its index",
-        ),
-        pytest.param(
-            "DROP TABLE alembic_version; DROP TABLE signing_keys; DROP TABLE audit_events; DROP TABLE outbox;"
-            "DROP INDEX ix_one_time_tokens_expires_at; DROP INDEX ix_one_time_tokens_intent_id",
-            id="killed between two indexes",
-        ),
-    ],
-)
-async def test_a_migration_that_was_killed_half_way_is_completed_and_what_is_stored_stays(
-    storage: SqlStorage, path: Path, undone: str
-) -> None:
-    user = await add_user(storage)
-    whole = sorted(definitions(path))
-    async with storage.transaction() as connection:
-        for statement in undone.split(";"):
-            await connection.exec_driver_sql(statement)
-    schema = SqlSchema(storage)
-    assert not await schema.is_current()
-    await schema.upgrade()
-    assert await schema.is_current()
-    async with storage.connection() as connection:
-        assert await connection.run_sync(differences) == []
-    assert sorted(definitions(path)) == whole
-    assert await find_user(storage) == user
-
-
-async def test_migrating_leaves_the_loggers_alone(path: Path) -> None:
-    mine = logging.getLogger("identity.test")
-    before = (logging.root.level, list(logging.root.handlers), mine.disabled)
-    storage = SqlStorage(f"sqlite:///{path}")
-    await SqlSchema(storage).upgrade()
-    await storage.dispose()
-    assert (logging.root.level, list(logging.root.handlers), mine.disabled) == before
-
-
-async def test_a_path_with_signs_in_it_can_be_migrated(tmp_path: Path) -> None:
-    storage = SqlStorage(f"sqlite:///{tmp_path}/100% sure ü.db")
-    await SqlSchema(storage).upgrade()
-    assert (tmp_path / "100% sure ü.db").exists()
-    await storage.dispose()
-
-
-MIGRATE = """
-import asyncio, sys
-from identity.adapters.sql.migration import SqlSchema
-from identity.adapters.sql.storage import SqlStorage
-
-async def migrate():
-    storage = SqlStorage(sys.argv[1])
-    schema = SqlSchema(storage)
-    await schema.upgrade()
-    assert await schema.is_current()
-    await storage.dispose()
-
-asyncio.run(migrate())
-print("alembic" in sys.modules)
-"""
-
-
-async def migrate_in_a_process(path: Path) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", MIGRATE, f"sqlite:///{path}"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    return process.returncode, output.decode().strip()
-
-
-async def test_processes_that_migrate_at_once_migrate_once_and_a_later_one_does_not_import_alembic(
-    path: Path,
-) -> None:
-    results = await asyncio.gather(*(migrate_in_a_process(path) for _ in range(4)))
-    assert [code for code, _ in results] == [0] * 4, results
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISION,)]
-    assert await migrate_in_a_process(path) == (0, "False")
-
-
-async def test_storages_that_open_a_fresh_database_at_once_all_get_it(path: Path) -> None:
-    storages = [SqlStorage(f"sqlite:///{path}") for _ in range(8)]
-    await asyncio.gather(*(SqlSchema(storage).upgrade() for storage in storages))
-    for storage in storages:
-        assert await SqlSchema(storage).is_current()
-        await storage.dispose()

@@ -9,6 +9,7 @@ import pytest
 from tests.application.world import World
 
 from identity.application.health import Health
+from identity.application.ports import Schema, SchemaTooNew
 from identity.domain.errors import MailDeferred, Unavailable
 
 
@@ -18,6 +19,20 @@ class BehindSchema:
 
     async def upgrade(self) -> None:
         raise NotImplementedError
+
+
+class ContractedSchema(BehindSchema):
+    """A newer version has taken away what this one needs."""
+
+    async def is_current(self) -> bool:
+        raise SchemaTooNew("its revision is 0009_0009")
+
+
+class ExpandedSchema(BehindSchema):
+    """A newer version has migrated it, and left all that this one needs."""
+
+    async def is_current(self) -> bool:
+        return True
 
 
 class TestCheckingHealth:
@@ -63,11 +78,20 @@ class TestCheckingHealth:
         world.clock.advance(-timedelta(hours=1))
         assert (await world.check_health()).outbox_age == timedelta()
 
-    async def test_a_schema_that_is_behind_is_told_and_not_asked_any_further(self, world: World) -> None:
-        check_health = replace(world.check_health, schema=BehindSchema())
+    @pytest.mark.parametrize("schema", [BehindSchema(), ContractedSchema()])
+    async def test_a_schema_that_is_behind_or_too_new_is_told_and_not_asked_any_further(
+        self, world: World, schema: Schema
+    ) -> None:
+        check_health = replace(world.check_health, schema=schema)
         world.tap.forget()
-        assert not (await check_health()).schema_is_current
+        assert await check_health() == Health(schema_is_current=False, outbox_age=timedelta())
         assert world.tap.calls == []
+
+    async def test_a_newer_schema_that_is_still_good_is_asked_and_not_migrated(self, world: World) -> None:
+        await world.request_reset(email="alice@example.com")
+        world.clock.advance(timedelta(minutes=3))
+        check_health = replace(world.check_health, schema=ExpandedSchema())
+        assert await check_health() == Health(schema_is_current=True, outbox_age=timedelta(minutes=3))
 
     async def test_a_storage_that_does_not_answer_is_told(self, world: World) -> None:
         world.tap.fail_once("read", Unavailable("storage"))

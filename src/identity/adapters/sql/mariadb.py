@@ -9,11 +9,13 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Insert, Table, literal_column
+from sqlalchemy import Column, Connection, Insert, PrimaryKeyConstraint, Table, literal_column
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import DDLCompiler
 
 from identity.adapters.sql.server_pools import ABANDONED, LOCK_PATIENCE, MIGRATION_PATIENCE, server_pools
 from identity.domain.errors import Conflict, Unavailable
@@ -104,10 +106,17 @@ class MariaDb:
             if got != 1:
                 raise Unavailable("another migration is still running")
             yield
+            connection.exec_driver_sql("COMMIT")  # the revision too, which the next one will look for
         finally:
             with suppress(DBAPIError):  # the connection is lost, and the lock with it
                 connection.exec_driver_sql(f"SELECT RELEASE_LOCK({_MIGRATION_LOCK})")
                 connection.exec_driver_sql(f"SET SESSION max_statement_time = {patience:f}")
+
+
+@compiles(PrimaryKeyConstraint, "mysql", "mariadb")
+def _without_a_name(constraint: PrimaryKeyConstraint, compiler: DDLCompiler, **_: Any) -> str:
+    """MariaDB keeps no name for it, and warns of each."""
+    return f"PRIMARY KEY ({', '.join(map(compiler.preparer.format_column, constraint.columns))})"
 
 
 @cache

@@ -54,6 +54,8 @@ class SqlSchema:
         def upgrade(connection: Connection) -> None:
             config.attributes["connection"] = connection
             with self._storage.dialect.schema_lock(connection):
+                if _is_current(connection):  # another has migrated, and may know more than this one
+                    return
                 try:
                     command.upgrade(config, "head")
                 except CommandError as error:  # it does not know the revision that is applied
