@@ -1,4 +1,4 @@
-"""The real command as a process of its own: real sockets, a real database file and a real mail server."""
+"""The real command as a process of its own: real sockets, a real database and a real mail server."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import email
 import email.policy
 import html
 import http.client
+import itertools
 import json
 import os
 import re
+import secrets
 import select
 import signal
 import socket
@@ -29,11 +31,13 @@ import httpx
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope
+from tests.databases import Databases, execute
 
 IDENTITY = Path(sys.executable).with_name("identity")
 LAUNCHER = Path(__file__).with_name("launcher.py")
 PASSWORD = "yourpassword123"
 SOON = 20.0  # seconds; generous, for machines that do something else besides
+SECRET = secrets.token_urlsafe(32)  # of every server with a server database
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # httpx would load the system's authorities for each client
 LISTENING = re.compile(r"running on http://127\.0\.0\.1:([0-9]+)")
 LINK = re.compile(r"/reset-password/([\w-]+)/([\w-]+)")
@@ -48,7 +52,7 @@ def eventually(what: Callable[[], Any]) -> Any:
     return result
 
 
-@pytest.fixture(name="eventually")
+@pytest.fixture(name="eventually", scope="session")
 def eventually_fixture() -> Callable[[Callable[[], Any]], Any]:
     return eventually
 
@@ -118,6 +122,61 @@ class Volley:
         return Answer(status, json.loads(content), headers, time.monotonic() - self.fired)
 
 
+class Service:
+    """What one asks of the service, whichever process answers."""
+
+    def post(self, path: str, body: object, *, access: str | None = None) -> httpx.Response:
+        raise NotImplementedError
+
+    def get(self, path: str, *, access: str | None = None) -> httpx.Response:
+        raise NotImplementedError
+
+    def aim(self, requests: Sequence[tuple[Any, ...]]) -> Volley:
+        """Requests to POST: a path, a body, and an access token or none."""
+        raise NotImplementedError
+
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the database answers; `values` stand for the question marks in the statement."""
+        raise NotImplementedError
+
+    def at_once(self, requests: Sequence[tuple[Any, ...]]) -> list[Answer]:
+        return self.aim(requests).fire().answers()
+
+    def register(self, name: str, password: str = PASSWORD) -> None:
+        body = {"username": name, "email": f"{name}@example.com", "password": password}
+        answer = self.post("/api/auth/register/", body)
+        assert answer.status_code == 201, answer.text
+
+    def log_in(self, name: str, password: str = PASSWORD) -> dict[str, str]:
+        answer = self.post("/api/auth/login/", {"username": name, "password": password})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def can_log_in(self, name: str, password: str = PASSWORD) -> bool:
+        answer = self.post("/api/auth/login/", {"username": name, "password": password})
+        assert answer.status_code in {200, 401}, answer.text
+        return answer.status_code == 200
+
+    def forgot(self, name: str) -> httpx.Response:
+        answer = self.post("/api/auth/forgot-password/", {"email": f"{name}@example.com"})
+        assert (answer.status_code, answer.json()) == (
+            200,
+            {"message": "Password reset instructions sent to your email"},
+        )
+        return answer
+
+    def reset(self, link: Link, password: str = "newpassword123") -> httpx.Response:
+        return self.post("/api/auth/reset-password/", {**link._asdict(), "password": password})
+
+    def audited(self, name: str) -> list[str]:
+        """The kinds of what happened to the account, in order."""
+        statement = (
+            "SELECT kind FROM audit_events JOIN users ON users.id = user_id WHERE username = ? "
+            "ORDER BY audit_events.id"
+        )
+        return [kind for (kind,) in self.rows(statement, name)]
+
+
 # Processes
 
 
@@ -154,8 +213,9 @@ class Command:
 
 
 @dataclass
-class Server(Command):
+class Server(Command, Service):
     client: httpx.Client
+    database_url: str
     port: int = 0
     connections: list[socket.socket] = field(default_factory=list)
 
@@ -199,7 +259,6 @@ class Server(Command):
         return self.client.get(path, headers=_bearer(access))
 
     def aim(self, requests: Sequence[tuple[Any, ...]]) -> Volley:
-        """Requests to POST: a path, a body, and an access token or none."""
         volley = Volley([])
         for path, body, *access in requests:
             content = json.dumps(body).encode()
@@ -215,35 +274,6 @@ class Server(Command):
             connection.sendall("\r\n".join(lines).encode() + content[:-1])
             volley.connections.append(connection)
         return volley
-
-    def at_once(self, requests: Sequence[tuple[Any, ...]]) -> list[Answer]:
-        return self.aim(requests).fire().answers()
-
-    def register(self, name: str, password: str = PASSWORD) -> None:
-        body = {"username": name, "email": f"{name}@example.com", "password": password}
-        answer = self.post("/api/auth/register/", body)
-        assert answer.status_code == 201, answer.text
-
-    def log_in(self, name: str, password: str = PASSWORD) -> dict[str, str]:
-        answer = self.post("/api/auth/login/", {"username": name, "password": password})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def can_log_in(self, name: str, password: str = PASSWORD) -> bool:
-        answer = self.post("/api/auth/login/", {"username": name, "password": password})
-        assert answer.status_code in {200, 401}, answer.text
-        return answer.status_code == 200
-
-    def forgot(self, name: str) -> httpx.Response:
-        answer = self.post("/api/auth/forgot-password/", {"email": f"{name}@example.com"})
-        assert (answer.status_code, answer.json()) == (
-            200,
-            {"message": "Password reset instructions sent to your email"},
-        )
-        return answer
-
-    def reset(self, link: Link, password: str = "newpassword123") -> httpx.Response:
-        return self.post("/api/auth/reset-password/", {**link._asdict(), "password": password})
 
     # Mail on the console
 
@@ -261,19 +291,54 @@ class Server(Command):
 
     @property
     def database(self) -> Path:
-        return self.folder / "identity.db"
+        """The file of SQLite."""
+        return self.folder / self.database_url.removeprefix("sqlite:///")
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with contextlib.closing(sqlite3.connect(self.database, timeout=SOON)) as connection:
-            return connection.execute(statement, values).fetchall()
+        kind = self.database_url.partition(":")[0]
+        if kind == "sqlite":
+            with contextlib.closing(sqlite3.connect(self.database, timeout=SOON)) as connection:
+                return connection.execute(statement, values).fetchall()
+        for value in values:
+            quoted = str(value).replace("'", "''")
+            statement = statement.replace("?", f"'{quoted}'", 1)
+        return execute(kind, self.database_url, statement)
 
-    def audited(self, name: str) -> list[str]:
-        """The kinds of what happened to the account, in order."""
-        statement = (
-            "SELECT kind FROM audit_events JOIN users ON users.id = user_id WHERE username = ? "
-            "ORDER BY audit_events.id"
-        )
-        return [kind for (kind,) in self.rows(statement, name)]
+
+@dataclass
+class Replicas(Service):
+    """Servers on one database, whose requests go to one after the other."""
+
+    servers: list[Server]
+
+    def __post_init__(self) -> None:
+        self._turns = itertools.cycle(self.servers)
+
+    @property
+    def text(self) -> str:
+        return "".join(server.text for server in self.servers)
+
+    def wait_until_ready(self) -> None:
+        for server in self.servers:
+            server.wait_until_it_listens()
+            server.wait_until_ready()
+
+    def kill(self) -> None:
+        for server in self.servers:
+            server.kill()
+
+    def post(self, path: str, body: object, *, access: str | None = None) -> httpx.Response:
+        return next(self._turns).post(path, body, access=access)
+
+    def get(self, path: str, *, access: str | None = None) -> httpx.Response:
+        return next(self._turns).get(path, access=access)
+
+    def aim(self, requests: Sequence[tuple[Any, ...]]) -> Volley:
+        volleys = [next(self._turns).aim([request]) for request in requests]
+        return Volley([connection for volley in volleys for connection in volley.connections])
+
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        return self.servers[0].rows(statement, *values)
 
 
 def _bearer(access: str | None = None) -> dict[str, str]:
@@ -281,10 +346,14 @@ def _bearer(access: str | None = None) -> dict[str, str]:
 
 
 class Commands:
-    """Starts the command in a folder, with settings by environment only, and stops all that it started."""
+    """Starts the command in a folder, with settings by environment only, and stops all that it started.
 
-    def __init__(self, folder: Path) -> None:
+    Without `settings` for another database it is on SQLite, with a file in the folder.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, object] | None = None) -> None:
         self.folder = folder
+        self.settings = settings or {}
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Commands:
@@ -318,6 +387,19 @@ class Commands:
             server.wait_until_ready()
         return server
 
+    def serve_twice(
+        self, *, wait: bool = True, first: Mapping[str, object] | None = None, **how: Any
+    ) -> Replicas:
+        """Starts two servers at the same moment, and waits until both are ready.
+
+        `first` are settings that only the first one has.
+        """
+        one, other = {**how, **(first or {})}, how
+        replicas = Replicas([self.serve(wait=False, **each) for each in (one, other)])
+        if wait:
+            replicas.wait_until_ready()
+        return replicas
+
     def _start(
         self,
         kind: Any,
@@ -333,6 +415,7 @@ class Commands:
         folder = folder or self.folder
         folder.mkdir(exist_ok=True)
         output = folder / f"output-{len(list(folder.glob('output-*')))}.txt"
+        settings = {**self.settings, **settings}
         environment = {name: text for name, text in os.environ.items() if not name.startswith("IDENTITY_")}
         environment |= {f"IDENTITY_{name.upper()}": str(value) for name, value in settings.items()}
         environment |= {"LIMITS": json.dumps(limits), "PYTHONUNBUFFERED": "1"}
@@ -348,21 +431,44 @@ class Commands:
                 start_new_session=True,
                 umask=0o022,
             )
-        command = kind(process, folder, output, **({"client": client} if client else {}))
+        database_url = settings.get("database_url", "sqlite:///identity.db")
+        of_a_server = {"client": client, "database_url": database_url} if client else {}
+        command = kind(process, folder, output, **of_a_server)
         self._stack.callback(command.kill)
         return command
 
 
+@pytest.fixture(scope="module")
+def kind() -> str:
+    """Of the database. A module that runs on several is parametrised with it, in the scope of the module."""
+    return "sqlite"
+
+
+@pytest.fixture(scope="module")
+def new_database(databases: Databases, kind: str) -> Callable[[], dict[str, object]]:
+    """Makes a database without any table: the settings of a server that is to use it."""
+    return lambda: _settings_for(databases.new(kind))
+
+
+def _settings_for(url: str) -> dict[str, object]:
+    for_a_server = {"secret": SECRET, "auto_migrate": "true"}
+    return {"database_url": url, **({} if url.startswith("sqlite:") else for_a_server)}
+
+
 @pytest.fixture
-def commands(tmp_path: Path) -> Iterator[Commands]:
-    with Commands(tmp_path / "deployment") as commands:
+def commands(tmp_path: Path, databases: Databases, kind: str) -> Iterator[Commands]:
+    settings = {} if kind == "sqlite" else _settings_for(databases.migrated(kind))
+    with Commands(tmp_path / "deployment", settings) as commands:
         yield commands
 
 
 @pytest.fixture(scope="module")
-def shared_commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+def shared_commands(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, new_database: Callable[[], dict[str, object]]
+) -> Iterator[Commands]:
     """For servers that several tests of a module use."""
-    with Commands(tmp_path_factory.mktemp("shared") / "deployment") as commands:
+    settings = {} if kind == "sqlite" else new_database()
+    with Commands(tmp_path_factory.mktemp("shared") / "deployment", settings) as commands:
         yield commands
 
 
@@ -377,11 +483,11 @@ def serve(commands: Commands) -> Callable[..., Server]:
 class MailServer:
     """A real SMTP server that writes down what it takes, and answers each recipient as it is told.
 
-    `answers` maps a recipient to a reply such as "450 later", or to STALL: no reply to RCPT; or to CUT: the
-    mail is taken, but the connection ends without a reply, once.
+    `answers` maps a recipient to a reply such as "450 later", or to STALL: no reply to RCPT; or to HOLD: the
+    mail is taken, but there is no reply; or to CUT: the same, but the connection ends, once.
     """
 
-    STALL, CUT = "stall", "cut"
+    STALL, HOLD, CUT = "stall", "hold", "cut"
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
@@ -440,9 +546,7 @@ class MailServer:
     ) -> str:
         answer = self.answers.get(address, "250 ok")
         if answer == self.STALL:
-            self.stalled.append(address)
-            while address not in self._going_on:  # noqa: ASYNC110 - it is added by another thread
-                await asyncio.sleep(0.02)
+            await self._keep_waiting(address)
             answer = "250 ok"
         if answer[0] in "45":
             return answer
@@ -456,7 +560,14 @@ class MailServer:
         if self.answers.get(address) == self.CUT:
             del self.answers[address]
             server.transport.abort()
+        if self.answers.get(address) == self.HOLD:
+            await self._keep_waiting(address)
         return "250 taken"
+
+    async def _keep_waiting(self, address: str) -> None:
+        self.stalled.append(address)
+        while address not in self._going_on:  # noqa: ASYNC110 - it is added by another thread
+            await asyncio.sleep(0.02)
 
 
 def _bound(port: int) -> socket.socket:
@@ -497,6 +608,9 @@ class _Controller(Controller):
 
     async def _cut(self) -> None:
         assert self.server is not None
+        # What was just accepted needs a server that is open to become a transport, which can be closed.
+        self.loop.remove_reader(self._listener)
+        await asyncio.sleep(0.02)
         self.server.close()
         for transport in list(self._transports):
             transport.abort()
@@ -524,7 +638,8 @@ def smtp() -> Iterator[MailServer]:
 
 
 @pytest.fixture(scope="module")
-def shared_smtp() -> Iterator[MailServer]:
+def shared_smtp(kind: str) -> Iterator[MailServer]:
+    """For servers that several tests of a module use, on one kind of database."""
     with contextlib.closing(MailServer()) as server:
         server.start()
         yield server

@@ -7,6 +7,9 @@ import time
 from collections import Counter
 
 import pytest
+from tests.databases import KINDS
+
+pytestmark = pytest.mark.parametrize("kind", KINDS, scope="module")
 
 PASSWORD = "yourpassword123"
 LEASE = 3.0  # seconds
@@ -62,7 +65,7 @@ def test_a_mail_that_was_on_its_way_in_a_crash_arrives_once_its_lease_is_over(se
     assert resets(link, server, "john")
 
 
-def test_an_account_whose_registration_was_acknowledged_survives_a_crash(serve):
+def test_an_account_whose_registration_was_acknowledged_survives_a_crash(serve, kind):
     server = serve(deliver_mail="false")
     names = [f"user-{i}" for i in range(20)]
     volley = server.aim([registration(name) for name in names]).fire()
@@ -74,8 +77,9 @@ def test_an_account_whose_registration_was_acknowledged_survives_a_crash(serve):
     assert acknowledged
 
     server = serve(deliver_mail="false")
-    assert server.rows("PRAGMA integrity_check") == [("ok",)]
-    assert server.rows("PRAGMA foreign_key_check") == []
+    if kind == "sqlite":
+        assert server.rows("PRAGMA integrity_check") == [("ok",)]
+        assert server.rows("PRAGMA foreign_key_check") == []
     for name in acknowledged:
         assert server.can_log_in(name)
     stored = [name for (name,) in server.rows("SELECT username FROM users")]

@@ -7,13 +7,17 @@ import re
 import time
 
 import jwt
+import pytest
+from tests.databases import KINDS
+
+pytestmark = pytest.mark.parametrize("kind", KINDS, scope="module")
 
 JOHN = {"username": "john_doe", "email": "john@example.com", "password": "yourpassword123"}
 TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
-def test_an_account_goes_from_registration_to_logout(serve, smtp):
-    server = serve(mail_url=smtp.url, frontend_url="https://app.example")
+def test_an_account_goes_from_registration_to_logout(serve, smtp, new_database):
+    server = serve(mail_url=smtp.url, frontend_url="https://app.example", **new_database())
 
     def post(path, body, access=None):
         answer = server.post(path, body, access=access)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from identity.adapters.jwt.vault import Vault
+from identity.application.conflicts import retried_on_conflict
 from identity.application.ports import BeginUnitOfWork, Clock, Randomness, ReadUnitOfWork
 from identity.domain.signing_key import SigningKey, UnreadableKey
 
@@ -71,6 +72,7 @@ class Keyring:
                     self._keys = {key.kid: self._open(key) for key in await self._stored()}
         return self._keys
 
+    @retried_on_conflict
     async def _stored(self) -> tuple[SigningKey, ...]:
         async with self._read() as uow:
             keys = await uow.signing_keys.all()
