@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -66,6 +67,7 @@ class MariaDb:
             "idle_transaction_timeout": f"{ABANDONED.total_seconds():.0f}",
         }
         to_write = {
+            "async_creator_fn": _connect,
             # The driver would encode it as Latin-1.
             "password": (parsed.password or "").encode(),
             "connect_timeout": patience.total_seconds(),
@@ -117,6 +119,18 @@ class MariaDb:
 def _without_a_name(constraint: PrimaryKeyConstraint, compiler: DDLCompiler, **_: Any) -> str:
     """MariaDB keeps no name for it, and warns of each."""
     return f"PRIMARY KEY ({', '.join(map(compiler.preparer.format_column, constraint.columns))})"
+
+
+async def _connect(*, connect_timeout: float, **arguments: Any) -> Any:
+    """Within the time-out; the driver's own ends when the server has accepted, before it says anything."""
+    import asyncmy
+    from asyncmy.errors import OperationalError
+
+    try:
+        async with asyncio.timeout(connect_timeout):
+            return await asyncmy.connect(**arguments)
+    except RuntimeError as error:  # it looks for the socket of a connection that is lost already
+        raise OperationalError(2013, str(error)) from error
 
 
 @cache

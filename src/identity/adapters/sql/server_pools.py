@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from time import monotonic
@@ -18,6 +19,7 @@ ABANDONED = timedelta(seconds=15)
 MIGRATION_PATIENCE = timedelta(minutes=5)
 """How long one process waits for another's migration."""
 IDLE = 1.0  # seconds after which a connection is asked whether it still lives, before it is used
+PING_PATIENCE = 1.0  # seconds
 _USED_AT = "used_at"
 
 
@@ -29,6 +31,7 @@ def server_pools(
     Two pools, since on some servers a connection changes its mode by a round trip.
     """
     common: dict[str, Any] = {
+        "pool_reset_on_return": None,  # a transaction is always ended before
         "hide_parameters": True,
         "pool_size": size,
         "max_overflow": 0,
@@ -43,7 +46,6 @@ def server_pools(
         connect_args=dict(to_read),
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
-        pool_reset_on_return=None,
         **common,
     )
     for engine in (writing, reading):
@@ -60,8 +62,15 @@ def _ask_the_idle(engine: Engine) -> None:
     def ask(connection: Any, record: Any, proxy: Any) -> None:
         if monotonic() - record.info.get(_USED_AT, monotonic()) < IDLE:
             return
+        silent = asyncio.get_running_loop().call_later(PING_PATIENCE, _abort, record.driver_connection)
         try:
             engine.dialect.do_ping(connection)
         except Exception as error:
             # Its neighbours have most likely died of the same.
             raise InvalidatePoolError from error
+        finally:
+            silent.cancel()
+
+
+def _abort(connection: Any) -> None:
+    getattr(connection, "terminate", connection.close)()

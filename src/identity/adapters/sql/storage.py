@@ -91,7 +91,9 @@ class SqlStorage:
     @asynccontextmanager
     async def _connected(self, engine: AsyncEngine, *, limit: float | None) -> AsyncIterator[AsyncConnection]:
         try:
-            async with asyncio.timeout(limit), engine.connect() as connection:
+            async with asyncio.timeout(limit) as deadline, engine.connect() as connection:
+                if deadline.expired():  # before 3.12 asyncio.wait_for may swallow that it was cancelled
+                    raise TimeoutError
                 try:
                     yield connection
                 except Exception as error:
@@ -112,6 +114,9 @@ class SqlStorage:
         if isinstance(error, DBAPIError):
             lost = Unavailable("the connection to the database was lost")
             return self.dialect.fault(error) or (lost if error.connection_invalidated else None)
+        if type(error).__module__.partition(".")[0] in {"asyncpg", "asyncmy"}:
+            # SQLAlchemy lets through what happens while it prepares a new connection.
+            return Unavailable("the connection to the database was lost while it was made")
         if isinstance(error, TimeoutError | PoolExhausted):
             return Unavailable("the database does not answer in time")
         if isinstance(error, OSError):
