@@ -300,7 +300,7 @@ async def test_a_use_case_that_had_to_give_way_succeeds_when_it_runs_again(
     crossing = Crossing(storage)
     lock = retried_on_conflict(crossing.lock)
     await asyncio.gather(lock(ann, bob), lock(bob, ann))
-    assert crossing.attempts.total() == 3
+    assert crossing.attempts.total() >= 3  # the victim may take its lock again before the other wakes up
     assert logins(kind, url) == dict.fromkeys(
         [(ann.id, "first"), (ann.id, "second"), (bob.id, "first"), (bob.id, "second")], 1
     )
