@@ -82,7 +82,7 @@ def test_the_wheel_holds_what_is_no_module(wheel: Path) -> None:
         assert f"identity/{name}" in names
     versions = [name for name in names if name.startswith("identity/adapters/sql/migrations/versions/")]
     assert versions
-    assert not [name for name in names if "test" in name.rpartition("/")[0]]
+    assert not [name for name in names if "test" in name.removeprefix("identity/testing/").rpartition("/")[0]]
 
 
 def test_the_wheel_tells_what_it_is(wheel: Path) -> None:
@@ -179,6 +179,7 @@ def permits(specifier: str, version: str) -> bool:
 
 
 DECLARED = dict(map(parsed, PROJECT["dependencies"]))
+FOR_TESTING = dict(map(parsed, PROJECT["optional-dependencies"]["testing"]))
 FOR_DEVELOPMENT = dict(map(parsed, PROJECT["optional-dependencies"]["dev"]))
 
 
@@ -198,6 +199,9 @@ def test_every_module_that_is_imported_belongs_to_a_declared_dependency_and_ever
     owners = packages_distributions()
     imported = imported_modules(PACKAGE)
     assert {"litestar", "sqlalchemy", "argon2"} <= imported
+    kit = imported_modules(PACKAGE / "testing")
+    assert kit == set(FOR_TESTING)
+    imported -= kit
     used = {module: {canonical(owner) for owner in owners[module]} for module in imported}
     assert {module: names for module, names in used.items() if not names & set(DECLARED)} == {}
     assert set(DECLARED) - set().union(*used.values()) == LOADED_BY_NAME

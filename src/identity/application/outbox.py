@@ -86,10 +86,13 @@ class DeliverMail:
         if claimed.attempts > MOST_ATTEMPTS:  # earlier ones ended with their worker, and may have ended it
             return await self._bury(claimed, error="was tried too often")
         try:
-            return await self._deliver(claimed)
+            outcome = await self._deliver(claimed)
         except asyncio.CancelledError:
             await self._release(claimed)
             raise
+        if outcome in {Outcome.SENT, Outcome.DROPPED}:  # not released any more, or it would be sent again
+            await self._settle(claimed, outcome)
+        return outcome
 
     @retried_on_conflict
     async def _claim(self) -> ClaimedIntent | None:
@@ -118,7 +121,7 @@ class DeliverMail:
             return await self._try_again(claimed, error="timed out")
         except Exception as error:  # noqa: BLE001 - one bad mail must not hold up the others
             return await self._try_again(claimed, error=type(error).__name__)
-        return await self._settle(claimed, Outcome.SENT if mail else Outcome.DROPPED)
+        return Outcome.SENT if mail else Outcome.DROPPED
 
     @retried_on_conflict
     async def _compose(self, intent: MailIntent) -> Mail | None:
@@ -170,7 +173,7 @@ class DeliverMail:
         )
 
     @retried_on_conflict  # or what was sent would be sent again
-    async def _settle(self, claimed: ClaimedIntent, outcome: Outcome) -> Outcome:
+    async def _settle(self, claimed: ClaimedIntent, outcome: Outcome) -> None:
         async with self.begin() as uow:
             if outcome is Outcome.SENT:
                 await uow.one_time_tokens.mark_sent(claimed.intent.id, at=self.clock.now())
@@ -178,7 +181,6 @@ class DeliverMail:
         if not settled:
             log.warning("%s mail %s: the lease had lapsed", claimed.intent.kind, claimed.intent.id)
         log.info("%s mail %s: %s", claimed.intent.kind, claimed.intent.id, outcome)
-        return outcome
 
     async def _try_again(self, claimed: ClaimedIntent, *, error: str) -> Outcome:
         if claimed.attempts >= MOST_ATTEMPTS:

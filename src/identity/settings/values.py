@@ -46,13 +46,17 @@ _HOST = rf"(?:{_HOST_NAME}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?"
 _AUTHORITY = rf"(?:{_HOST_NAME}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?"
 _HTTP_URL = re.compile(rf"https?://{_AUTHORITY}(?:/[^\s?#]*)?(?P<extra>[?#]\S*)?")
 _ORIGIN = re.compile(rf"(?P<scheme>[a-z][a-z0-9+.-]*)://{_AUTHORITY}")
+# Printable ASCII but for : / ? # [ ] @ (RFC 3986, 2.2), which mean something else where they stand.
+_UNRESERVED = r'[!"$-.0-9;->A-Z\\^-~]'
 # Reserved characters in a user or password must be percent-encoded, or the URL could be read in two ways.
 _SMTP_URL = re.compile(
-    rf"(?P<scheme>smtp|smtp\+starttls|smtps)://(?P<login>[^:@/?#\[\]\s]+:[^@/?#\[\]\s]+@)?{_AUTHORITY}"
+    rf"(?P<scheme>smtp|smtp\+starttls|smtps)://(?P<login>{_UNRESERVED}+:(?:{_UNRESERVED}|:)+@)?{_AUTHORITY}"
 )
+_LOGIN = rf"(?:(?:{_UNRESERVED}|:)*@)?"
 _HOSTS = rf"(?:{_HOST}(?:,{_HOST})*)?"  # several, of which one is the primary; none for a socket
 _SERVER_URL = re.compile(
-    rf"(?:postgres(?:ql)?|mariadb|mysql)://(?:[^@/?#\s]*@)?(?P<hosts>{_HOSTS})/[^/?#\s]+(?:\?[^#\s]*)?"
+    rf"(?:postgres(?:ql)?://{_LOGIN}(?P<hosts>{_HOSTS})|(?:mariadb|mysql)://{_LOGIN}(?P<host>(?:{_HOST})?))"
+    r"/[!\"$-.0->@-~]+(?:\?[!\"$-~]*)?"
 )
 _CLASS_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+:[^\W\d]\w*")
 
@@ -143,9 +147,8 @@ def database_url(text: str) -> str:
 
 def _is_server_url(text: str) -> bool:
     match = _SERVER_URL.fullmatch(text)
-    return match is not None and all(
-        1 <= int(port) <= 65535 for port in re.findall(":([0-9]+)(?=[,/]|$)", match["hosts"])
-    )
+    ports = re.findall(":([0-9]+)(?=,|$)", match["hosts"] or match["host"] or "") if match else []
+    return match is not None and all(1 <= int(port) <= 65535 for port in ports)
 
 
 def mail_url(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Insert, PrimaryKeyConstraint, Table, literal_column
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import DDLCompiler
@@ -21,6 +21,7 @@ from sqlalchemy.sql.compiler import DDLCompiler
 from identity.adapters.sql.server_pools import ABANDONED, LOCK_PATIENCE, MIGRATION_PATIENCE, server_pools
 from identity.domain.errors import Conflict, Unavailable
 
+AUTHORITIES = frozenset({"ssl_ca", "ssl_capath"})
 PARAMETERS = frozenset({"unix_socket", "ssl_ca", "ssl_capath", "ssl_cert", "ssl_key", "ssl_check_hostname"})
 
 # https://mariadb.com/kb/en/mariadb-error-code-reference/
@@ -38,6 +39,7 @@ _OUT_OF_ORDER = frozenset(
         *(1037, 1038, 1041),  # out of memory
         *(1040, 1203, 1226),  # too many connections
         *(1044, 1045, 1130, 1698),  # access denied
+        1665,  # binlog_format=STATEMENT, which READ COMMITTED does not go with
         1049,  # there is no such database
         *(1053, 1077, 1079, 1317, 1927),  # shutdown; statement or connection killed
         *(1152, 1156, 1157, 1158, 1159, 1160, 1161, 1184),  # connection aborted
@@ -56,9 +58,12 @@ class MariaDb:
         parsed = make_url(url)
         for unknown in parsed.query.keys() - PARAMETERS:
             raise ValueError(f"{unknown} is none of the parameters {', '.join(sorted(PARAMETERS))}")
+        if any(name.startswith("ssl_") for name in parsed.query) and not AUTHORITIES & parsed.query.keys():
+            raise ValueError("ssl_ca or ssl_capath is missing, without which the server is not verified")
         options = {
             "sql_mode": "'TRADITIONAL'",  # what does not fit is an error, not cut
             "time_zone": "'+00:00'",
+            "lc_messages": "'en_US'",  # the name of a violated constraint is told in words only
             "sql_notes": "0",  # what IF NOT EXISTS and the like remark would fill the log
             "default_storage_engine": "InnoDB",
             "max_statement_time": f"{patience.total_seconds():g}",
@@ -93,8 +98,6 @@ class MariaDb:
         code = _code(error)
         if code in _GIVE_WAY:
             return Conflict(f"MariaDB: {_message(error)}")
-        if code == _NOT_MARIADB:
-            return Unavailable(f"this server is not MariaDB 10.6 or later: {_message(error)}")
         return Unavailable(f"MariaDB: {_message(error)}") if code in _OUT_OF_ORDER else None
 
     @contextmanager
@@ -110,7 +113,7 @@ class MariaDb:
             yield
             connection.exec_driver_sql("COMMIT")  # the revision too, which the next one will look for
         finally:
-            with suppress(DBAPIError):  # the connection is lost, and the lock with it
+            with suppress(SQLAlchemyError):  # the connection is lost, and the lock with it
                 connection.exec_driver_sql(f"SELECT RELEASE_LOCK({_MIGRATION_LOCK})")
                 connection.exec_driver_sql(f"SET SESSION max_statement_time = {patience:f}")
 
@@ -122,15 +125,23 @@ def _without_a_name(constraint: PrimaryKeyConstraint, compiler: DDLCompiler, **_
 
 
 async def _connect(*, connect_timeout: float, **arguments: Any) -> Any:
-    """Within the time-out; the driver's own ends when the server has accepted, before it says anything."""
+    """Within the time-out; the driver's own ends when the server has accepted, before it says anything.
+
+    Raises:
+        ConnectionError: for whatever the server has against it.
+    """
     import asyncmy
-    from asyncmy.errors import OperationalError
+    from asyncmy.errors import MySQLError
 
     try:
         async with asyncio.timeout(connect_timeout):
             return await asyncmy.connect(**arguments)
+    except MySQLError as error:
+        if error.args[0] == _NOT_MARIADB:
+            raise ConnectionError(f"this server is not MariaDB 10.6 or later: {error.args[-1]}") from error
+        raise ConnectionError(f"MariaDB: {error.args[-1]}") from error
     except RuntimeError as error:  # it looks for the socket of a connection that is lost already
-        raise OperationalError(2013, str(error)) from error
+        raise ConnectionError(f"MariaDB: {error}") from error
 
 
 @cache

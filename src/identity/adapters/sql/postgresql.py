@@ -61,7 +61,7 @@ class Postgresql:
             size=connections,
             patience=patience,
             to_write=to_write,
-            to_read=to_write | {"server_settings": common | {"default_transaction_read_only": "on"}},
+            to_read=to_write | {"async_creator_fn": _connect_to_read},
         )
 
     def insert_unless_taken(self, table: Table, key: Column[Any]) -> Insert:
@@ -92,15 +92,37 @@ class Postgresql:
 
 
 async def _connect(**arguments: Any) -> Any:
-    """Connects to the end: where asyncpg is cancelled half-way, it leaves errors that nobody fetches."""
+    """Connects to the end: where asyncpg is cancelled half-way, it leaves errors that nobody fetches.
+
+    Raises:
+        ConnectionError: for whatever the server or asyncpg has against it.
+    """
     import asyncpg  # late, for those who have another database
 
     connecting = asyncio.ensure_future(asyncpg.connect(**arguments))
     try:
-        return await asyncio.shield(connecting)
+        connection = await asyncio.shield(connecting)
     except asyncio.CancelledError:
         connecting.add_done_callback(_drop)
         raise
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise ConnectionError(f"PostgreSQL: {error}") from error
+    encoding = connection.get_settings().server_encoding
+    if encoding != "UTF8":
+        connection.terminate()
+        raise ConnectionError(f"PostgreSQL: the database's encoding is {encoding}, and must be UTF8")
+    return connection
+
+
+async def _connect_to_read(**arguments: Any) -> Any:
+    # Not among the server settings: asyncpg would take the server for one that cannot be written to.
+    connection = await _connect(**arguments)
+    try:
+        await connection.execute("SET default_transaction_read_only = on")
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 def _drop(connecting: asyncio.Future[Any]) -> None:
