@@ -611,3 +611,46 @@ async def test_connections_that_were_forgotten_on_the_way_are_not_waited_for_one
     proxy.forget()
     await recovers(ask, storage)
     await asyncio.gather(*(ask(storage, f"after{number}") for number in range(15)))
+
+
+# --- addresses --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wanted", ["read-write", "primary"])
+async def test_of_several_hosts_the_primary_is_written_to_and_read(
+    wanted: str, databases: Databases, connect: Connect
+) -> None:
+    storage = connect(f"{databases.migrated('postgresql')}?target_session_attrs={wanted}")
+    user = await register(storage, "ann")
+    assert await find(storage) == user
+
+
+@pytest.mark.parametrize("parameters", ["target_session_attrs=standby", "no_such_setting=1", "sslmode=odd"])
+async def test_a_connection_that_cannot_be_had_is_unavailable_and_says_why(
+    parameters: str, databases: Databases, connect: Connect
+) -> None:
+    storage = connect(f"{databases.migrated('postgresql')}?{parameters}")
+    with pytest.raises(Unavailable, match="PostgreSQL: .+"):
+        await find(storage)
+
+
+async def test_a_postgresql_database_that_cannot_hold_every_name_is_refused(
+    databases: Databases, connect: Connect
+) -> None:
+    server = server_url("postgresql")
+    name = f"identity_test_latin1_{time.monotonic_ns()}"
+    encoding = "ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
+    execute("postgresql", server, f"CREATE DATABASE {name} {encoding}")
+    try:
+        storage = connect(make_url(server).set(database=name).render_as_string(hide_password=False))
+        with pytest.raises(Unavailable, match="LATIN1"):
+            await find(storage)
+        await storage.dispose()
+    finally:
+        execute("postgresql", server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("parameters", ["ssl_check_hostname=true", "ssl_cert=a&ssl_key=b", "charset=latin1"])
+def test_a_mariadb_url_with_an_unsafe_or_unknown_parameter_is_refused(parameters: str) -> None:
+    with pytest.raises(ValueError, match=r"ssl_ca"):
+        SqlStorage(f"mariadb://user:password@host/name?{parameters}")

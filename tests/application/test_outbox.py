@@ -415,6 +415,16 @@ class TestADeliveryThatIsCancelled:
         (message,) = await world.delivered()
         assert message.id == notice
 
+    async def test_keeps_its_lease_once_the_mail_has_left(self, world: World, notice: str) -> None:
+        """Given back, it would be due at once, and the mail would leave again."""
+        world.tap.fail_once("outbox.settle", asyncio.CancelledError())  # type: ignore[arg-type]
+        with pytest.raises(asyncio.CancelledError):
+            await world.deliver_mail()
+        assert [mail.id for mail in world.mailer.sent] == [notice]
+        assert not await is_due(world)
+        world.clock.advance(LEASE)
+        assert await is_due(world)
+
     async def test_does_not_count_as_a_try(self, world: World, notice: str) -> None:
         for _ in range(MOST_ATTEMPTS + 3):
             await self._cancelled(world)
