@@ -630,7 +630,7 @@ async def test_a_connection_that_cannot_be_had_is_unavailable_and_says_why(
     parameters: str, databases: Databases, connect: Connect
 ) -> None:
     storage = connect(f"{databases.migrated('postgresql')}?{parameters}")
-    with pytest.raises(Unavailable, match="PostgreSQL: .+"):
+    with pytest.raises(Unavailable, match=r"PostgreSQL: .+"):
         await find(storage)
 
 
