@@ -526,7 +526,7 @@ def test_a_database_that_does_not_answer_is_reported_in_one_line() -> None:
         result = identity(command)
         assert result.exit_code == 69
         (line,) = result.stderr.splitlines()
-        assert line.startswith("identity: the database does not answer: ")
+        assert line.startswith("identity: cannot use the database: ")
 
 
 def test_another_secret_than_that_of_the_database_is_reported_in_one_line() -> None:

@@ -267,7 +267,6 @@ def test_no_name_or_value_forges_a_line():
         ("HASHER", ""),
         ("HASHER", "scrypt"),
         ("HASHER", "Argon2"),
-        ("HASHER", "module:Class"),
         ("HASHER", "acme.passwords"),
         ("HASHER", "acme.passwords:Hasher()"),
         ("HASHER", "acme.passwords:Hasher\n"),

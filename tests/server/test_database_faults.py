@@ -160,7 +160,7 @@ def test_a_database_that_does_not_come_up_ends_the_start_in_one_line_after_a_whi
     assert command.process.returncode == EX_UNAVAILABLE
     assert command.text.count("waiting for the database: ") == 1
     (line,) = said(command)
-    assert line.startswith("identity: the database does not answer: ")
+    assert line.startswith("identity: cannot use the database: ")
     assert "the-password" not in command.text
 
 
@@ -180,7 +180,7 @@ def test_what_is_wrong_in_the_url_is_named_in_one_line_that_has_no_secret(comman
     )
     assert command.process.returncode == EX_UNAVAILABLE
     (line,) = said(command)
-    assert line.startswith("identity: the database does not answer: ")
+    assert line.startswith("identity: cannot use the database: ")
     assert reason[database.kind] in line
     for secret in (url.password, SECRET):
         assert secret not in command.text

@@ -274,7 +274,7 @@ def _run(settings: Settings, work: Callable[[Container], Coroutine[Any, Any, T]]
     except SettingsError as error:
         _fail(EX_CONFIG, str(error))
     except Unavailable as error:
-        _fail(EX_UNAVAILABLE, f"the database does not answer: {error}")
+        _fail(EX_UNAVAILABLE, f"cannot use the database: {error}")
     except SchemaOutdated as error:
         _fail(EX_CONFIG, str(error))
     except SchemaTooNew as error:

@@ -58,6 +58,7 @@ _SERVER_URL = re.compile(
     rf"(?:postgres(?:ql)?://{_LOGIN}(?P<hosts>{_HOSTS})|(?:mariadb|mysql)://{_LOGIN}(?P<host>(?:{_HOST})?))"
     r"/[!\"$-.0->@-~]+(?:\?[!\"$-~]*)?"
 )
+_HASHER_CLASS = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 _CLASS_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+:[^\W\d]\w*")
 
 
@@ -157,8 +158,8 @@ def mail_url(text: str) -> str:
     match = _SMTP_URL.fullmatch(text)
     if not match or not _has_usable_port(match):
         raise ValueError(
-            "must be console:, memory:, directory:PATH, package.module:Class, smtp://host[:port], or "
-            "smtp+starttls:// or smtps:// with [user:password@]host[:port], user and password percent-encoded"
+            "must be console:, memory:, directory:PATH, package.module:Class (with a dot), "
+            "smtp://host[:port], or smtp+starttls:// or smtps:// with [user:password@]host[:port], user and password percent-encoded"
         )
     if match["login"] and match["scheme"] == "smtp":
         raise ValueError("would send the password in clear text; use smtp+starttls:// or smtps://")
@@ -166,7 +167,7 @@ def mail_url(text: str) -> str:
 
 
 def hasher(text: str) -> str:
-    if text != "argon2" and not _CLASS_PATH.fullmatch(text):
+    if text != "argon2" and not _HASHER_CLASS.fullmatch(text):
         raise ValueError("must be argon2 or package.module:Class")
     return text
 

@@ -230,7 +230,7 @@ def _message(
 
 async def _arrives(message: Message, mailer: Mailer, delivered: Deliveries) -> None:
     """Sends the message and asserts that it arrives, once, with nothing lost of what can be seen."""
-    before = await delivered()
+    before = list(await delivered())  # a binding may hand out the very list that will grow
     await mailer.send(message)
     arrived = [mail for mail in await delivered() if mail not in before]
     # One that was interrupted may come late; it has another subject.

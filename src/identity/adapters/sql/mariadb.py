@@ -38,7 +38,7 @@ _OUT_OF_ORDER = frozenset(
         *(1021, 1030, 1114, 1180),  # disk full and other errors of the storage engine
         *(1037, 1038, 1041),  # out of memory
         *(1040, 1203, 1226),  # too many connections
-        *(1044, 1045, 1130, 1698),  # access denied
+        *(1044, 1045, 1130, 1142, 1143, 1227, 1698),  # access denied
         1665,  # binlog_format=STATEMENT, which READ COMMITTED does not go with
         1049,  # there is no such database
         *(1053, 1077, 1079, 1317, 1927),  # shutdown; statement or connection killed

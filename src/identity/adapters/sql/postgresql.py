@@ -32,6 +32,7 @@ _OUT_OF_ORDER = frozenset(
         "57",  # operator intervention: shutdown, starting up, statement timeout
         "58",  # system error
         "XX",  # internal error: corrupted data
+        "42501",  # insufficient_privilege
         "55P03",  # lock_not_available
         "25006",  # read_only_sql_transaction: a standby, since a failover
         "25P03",  # idle_in_transaction_session_timeout

@@ -214,7 +214,11 @@ class Transactions(StorageTests):
                 await asyncio.Event().wait()
 
         task = asyncio.create_task(stall())
-        await inside.wait()
+        arrival = asyncio.create_task(inside.wait())
+        await asyncio.wait({task, arrival}, timeout=LONG_ENOUGH, return_when=asyncio.FIRST_COMPLETED)
+        arrival.cancel()
+        if task.done():
+            await task  # it failed before it could stall
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
