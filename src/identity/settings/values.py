@@ -159,7 +159,8 @@ def mail_url(text: str) -> str:
     if not match or not _has_usable_port(match):
         raise ValueError(
             "must be console:, memory:, directory:PATH, package.module:Class (with a dot), "
-            "smtp://host[:port], or smtp+starttls:// or smtps:// with [user:password@]host[:port], user and password percent-encoded"
+            "smtp://host[:port], or smtp+starttls:// or smtps:// with [user:password@]host[:port], user and "
+            "password percent-encoded"
         )
     if match["login"] and match["scheme"] == "smtp":
         raise ValueError("would send the password in clear text; use smtp+starttls:// or smtps://")
