@@ -119,6 +119,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     sessions_per_account: Annotated[
         int, "Live sessions an account may have; one more ends the oldest.", integer(1, 10_000)
     ] = 50
+    new_device_mail: Annotated[
+        bool,
+        "Mail the owner when somebody logs in from a browser and network not seen for 90 days.",
+        values.boolean,
+    ] = True
     hasher: Annotated[str, "How passwords are hashed: argon2 or package.module:Class.", values.hasher] = (
         "argon2"
     )

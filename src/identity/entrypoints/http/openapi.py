@@ -97,7 +97,7 @@ def complete(app: Litestar) -> None:
     document.components.schemas |= REFUSAL_SCHEMAS
     for _, item in paths:
         item.head = None
-        for operation in (item.get, item.post):
+        for operation in (item.get, item.post, item.delete):
             if isinstance(operation, Documented):
                 document.components.schemas |= operation.schemas
 
@@ -171,7 +171,7 @@ class Documented(Operation):
 
 
 def operation(
-    answer: msgspec.Struct,
+    answer: msgspec.Struct | list[Any],
     *,
     takes: Body | None = None,
     invalid: Node | None = None,
