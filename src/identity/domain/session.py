@@ -27,7 +27,6 @@ from identity.domain.secrets import Digest
 
 _VERSION = re.compile(r"[0-9]+(?:[._][0-9]+)*")
 
-
 SLIDES = 5
 """For how many reuse windows one child is handed out at most."""
 
@@ -43,7 +42,8 @@ class Client:
     def device(self) -> Digest:
         """The same for the same program on the same network: versions and single addresses do not count."""
         program = _VERSION.sub("", self.user_agent)
-        return Digest(hashlib.sha256(f"{program}\0{_network(self.address)}".encode()).digest())
+        place = f"{program}\0{_network(self.address)}"
+        return Digest(hashlib.sha256(place.encode(errors="surrogatepass")).digest())
 
 
 UNKNOWN_CLIENT = Client()
@@ -82,30 +82,37 @@ class Session:
 
         `child` is a fresh id for a new pending token, if one is needed. `None` means reuse.
         """
+        since = self._first_handed_out(window)
         if jti == self.current:
-            if self.pending is not None and self._is_fresh(at=at, window=window):
-                return self._handing_out(self.pending, at=at)
-            return self._handing_out(child, at=at)
+            if self.pending is not None and self._is_fresh(since, at=at, window=window):
+                return self._handing_out(self.pending, since=since, at=at)
+            return self._handing_out(child, since=at, at=at)
         if jti == self.pending:
             promoted = replace(self, current=jti, previous=self.current, promoted_at=at)
-            return promoted._handing_out(child, at=at)
+            return promoted._handing_out(child, since=at, at=at)
         if self.pending is not None and self._is_slow_tab(jti, at=at, window=window):
-            return self._handing_out(self.pending, at=at)
+            return self._handing_out(self.pending, since=since, at=at)
         return None
 
-    def _handing_out(self, pending: str, *, at: datetime) -> Self:
+    def _handing_out(self, pending: str, *, since: datetime | None, at: datetime) -> Self:
         return replace(
             self,
             pending=pending,
-            pending_since=self.pending_since if pending == self.pending else at,
+            pending_since=since,
             handed_out_at=at,
             last_used_at=max(self.last_used_at, at),
         )
 
-    def _is_fresh(self, *, at: datetime, window: timedelta) -> bool:
-        """Whether `pending` is to be handed out again."""
-        since = self.pending_since or self.handed_out_at
+    def _is_fresh(self, since: datetime | None, *, at: datetime, window: timedelta) -> bool:
+        """Whether `pending`, first handed out at `since`, is to be handed out again."""
         return _within(window, self.handed_out_at, at) and _within(SLIDES * window, since, at)
+
+    def _first_handed_out(self, window: timedelta) -> datetime | None:
+        since = self.pending_since
+        if since is None or not _within(SLIDES * window, since, self.handed_out_at or since):
+            # Of a release that does not know the column: it leaves it empty, or as it was for another child.
+            return self.handed_out_at
+        return since
 
     def _is_slow_tab(self, jti: str, *, at: datetime, window: timedelta) -> bool:
         return jti == self.previous and _within(window, self.promoted_at, at)
@@ -117,6 +124,8 @@ def _network(address: str) -> str:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return address
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = ip.ipv4_mapped or ip  # as a socket for both shows a client that came by IPv4
     return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 48), strict=False))
 
 
