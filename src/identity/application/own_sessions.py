@@ -11,6 +11,7 @@ from identity.application.sessions import Principal
 from identity.domain.errors import SessionNotFound
 from identity.domain.events import AllSessionsEnded, OtherSessionsEnded, SessionEnded
 from identity.domain.session import UNKNOWN_CLIENT, Client, Session
+from identity.domain.text import has_control_characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class EndSession:
     async def __call__(
         self, *, principal: Principal, session_id: str, client: Client = UNKNOWN_CLIENT
     ) -> None:
+        if has_control_characters(session_id):
+            raise SessionNotFound  # no session has such an id, and some databases refuse to look for it
         now, user_id = self.clock.now(), principal.user.id
         async with self.begin() as uow:
             if not await uow.sessions.revoke(session_id, at=now, user_id=user_id):
