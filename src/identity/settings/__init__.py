@@ -103,7 +103,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     )
     refresh_idle: Annotated[
         timedelta,
-        "How long a session lives without being refreshed, within IDENTITY_REFRESH_LIFETIME.",
+        "How long a session lives unused, within IDENTITY_REFRESH_LIFETIME.",
         duration(most=365 * _DAY),
     ] = 7 * _DAY
     refresh_lifetime: Annotated[timedelta, "How long a session lives at most.", duration(most=365 * _DAY)] = (
