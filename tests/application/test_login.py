@@ -470,7 +470,7 @@ class TestALoginFromANewDevice:
     async def test_can_be_ended_as_the_mail_says(self, alice: World) -> None:
         thief = await self.log_in(alice, OTHER_NETWORK)
         (message,) = await alice.delivered()
-        assert "reset your password" in " ".join(message.text.split())
+        assert "Reset your password now" in " ".join(message.text.split())
         link = await alice.reset_link()
         await alice.reset_password(**link.with_password(NEW_PASSWORD))
         assert not await alice.is_live(thief)
