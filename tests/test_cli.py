@@ -29,7 +29,7 @@ from identity.container import Container, build_container
 from identity.domain.names import Username
 from identity.domain.one_time_token import OneTimeToken, Purpose
 from identity.domain.secrets import Secret
-from identity.domain.session import Session
+from identity.domain.session import UNKNOWN_CLIENT, Session
 from identity.domain.user import User
 from identity.entrypoints import cli
 from identity.settings import Settings, describe
@@ -601,23 +601,24 @@ def test_a_mailer_class_that_cannot_send_is_refused() -> None:
 
 
 def test_purge_tells_what_it_deleted() -> None:
-    assert succeeds("purge") == "Deleted 0 sessions, 0 one time tokens, 0 dead letters.\n"
-    expire_a_session_and_a_link()
-    assert succeeds("purge") == "Deleted 1 sessions, 1 one time tokens, 0 dead letters.\n"
+    assert succeeds("purge") == "Deleted 0 sessions, 0 devices, 0 one time tokens, 0 dead letters.\n"
+    expire_a_session_a_device_and_a_link()
+    assert succeeds("purge") == "Deleted 1 sessions, 1 devices, 1 one time tokens, 0 dead letters.\n"
 
 
 def test_purge_tells_what_it_deleted_as_json() -> None:
     create_john()
-    expire_a_session_and_a_link(user_id=1)
-    assert json.loads(succeeds("purge", "--json")) == {"sessions": 1, "one_time_tokens": 1, "dead_letters": 0}
-    assert json.loads(succeeds("purge", "--json")) == {"sessions": 0, "one_time_tokens": 0, "dead_letters": 0}
+    expire_a_session_a_device_and_a_link(user_id=1)
+    for count in (1, 0):
+        deleted = {"sessions": count, "devices": count, "one_time_tokens": count, "dead_letters": 0}
+        assert json.loads(succeeds("purge", "--json")) == deleted
 
 
-def expire_a_session_and_a_link(user_id: int = 1) -> None:
-    """As if somebody had logged in, and asked for a reset, three months ago."""
+def expire_a_session_a_device_and_a_link(user_id: int = 1) -> None:
+    """As if somebody had logged in, and asked for a reset, a hundred days ago."""
 
     async def add(container: Container) -> None:
-        long_ago = container.clock().now() - timedelta(days=90)
+        long_ago = container.clock().now() - timedelta(days=100)
         async with container.begin()() as uow:
             await uow.sessions.add(
                 Session(
@@ -629,6 +630,7 @@ def expire_a_session_and_a_link(user_id: int = 1) -> None:
                     expires_at=long_ago + timedelta(days=30),
                 )
             )
+            await uow.devices.see(user_id, UNKNOWN_CLIENT.device, at=long_ago, since=long_ago)
             await uow.one_time_tokens.add(
                 OneTimeToken(
                     digest=Secret("long ago").digest(),

@@ -22,6 +22,8 @@ import pytest
 from litestar import Litestar
 
 from identity.application import outbox
+from identity.application.login import DEVICES_REMEMBERED
+from identity.application.sessions import USE_NOTED_EVERY
 from identity.container import build_container
 from identity.domain.errors import (
     IdentityError,
@@ -31,6 +33,7 @@ from identity.domain.errors import (
     Unavailable,
 )
 from identity.domain.password_policy import PasswordPolicy
+from identity.domain.session import SLIDES
 from identity.entrypoints import cli, worker
 from identity.entrypoints.http import body, connection
 from identity.entrypoints.http.app import create_app
@@ -49,6 +52,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 # Where the README speaks of a module of `application` that has no heading of its own.
 UNDER_ANOTHER_HEADING = {
     "outbox": ("Mail", "outbox"),
+    "own_sessions": ("Sessions", "revoke-others"),
     "profile": ("Routes", "profile"),
     "health": ("Running it", "/health/ready"),
     "housekeeping": ("Commands", "identity purge"),
@@ -338,13 +342,13 @@ def test_the_routes_table_is_that_of_the_app(app: Litestar) -> None:
 
 def test_the_routes_table_leaves_out_nothing_that_the_app_answers(app: Litestar) -> None:
     served = {
-        (method, route.path)
+        (method, route.path.replace(":str}", "}"))
         for route in app.routes
         for handler in getattr(route, "route_handlers", [])
         for method in handler.http_methods
         if method not in {"HEAD", "OPTIONS"} and not (handler.name or "").endswith("other methods")
     }
-    served.discard(("GET", "/api/schema/{path:str}"))  # the framework's own "not found" below the schema
+    served.discard(("GET", "/api/schema/{path}"))  # the framework's own "not found" below the schema
     told = {tuple(row.split(" ")) for row, _ in table("Routes")}
     assert served == {(method, path.rstrip("/")) for method, path in told}
 
@@ -455,6 +459,7 @@ def phrases() -> Sequence[str]:
     defaults, policy = Settings(), PasswordPolicy()
     minute, hour, day = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
     assert defaults.reuse_window == minute
+    assert minute == USE_NOTED_EVERY
     assert defaults.reset_lifetime == hour
     assert day == outbox.RESETS_COUNTED_FOR
     assert defaults.shutdown_delay == timedelta(seconds=1)
@@ -468,6 +473,9 @@ def phrases() -> Sequence[str]:
         f"or {spelled(defaults.refresh_lifetime // day)} days old",
         f"An account has at most {defaults.sessions_per_account};",
         "retired more than a minute ago",
+        f"same new token is given, for {spelled(SLIDES * defaults.reuse_window // minute)} minutes in all",
+        "(noted once a minute)",
+        f"not seen for {DEVICES_REMEMBERED.days} days",
         "good once and for an hour",
         f"at most {spelled(outbox.RESETS_A_DAY)} are mailed to an account in a day",
         f"Within {spelled(int(worker.PAUSE))} seconds the first terminal prints the mail",

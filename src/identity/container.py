@@ -30,6 +30,7 @@ from identity.application.health import CheckHealth
 from identity.application.housekeeping import PurgeExpired
 from identity.application.login import LogIn
 from identity.application.outbox import DeliverMail
+from identity.application.own_sessions import EndAllSessions, EndOtherSessions, EndSession, ListSessions
 from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
 from identity.application.ports import Mailer, PasswordHasher
 from identity.application.profile import ShowProfile
@@ -221,6 +222,7 @@ class Container(DeclarativeContainer):
         randomness=randomness,
         session_lifetime=given.refresh_lifetime,
         sessions_per_account=given.sessions_per_account,
+        new_device_mail=given.new_device_mail,
     )
     refresh_session = Singleton(
         RefreshSession,
@@ -241,7 +243,13 @@ class Container(DeclarativeContainer):
         idle=given.refresh_idle,
         reuse_window=given.reuse_window,
     )
-    authenticate = Singleton(Authenticate, read=read, tokens=tokens, clock=clock, idle=given.refresh_idle)
+    authenticate = Singleton(
+        Authenticate, read=read, begin=begin, tokens=tokens, clock=clock, idle=given.refresh_idle
+    )
+    list_sessions = Singleton(ListSessions, read=read, clock=clock, idle=given.refresh_idle)
+    end_session = Singleton(EndSession, begin=begin, clock=clock)
+    end_other_sessions = Singleton(EndOtherSessions, begin=begin, clock=clock)
+    end_all_sessions = Singleton(EndAllSessions, begin=begin, clock=clock)
     show_profile = Singleton(ShowProfile)
     change_password = Singleton(
         ChangePassword,

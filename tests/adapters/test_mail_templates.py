@@ -15,9 +15,12 @@ from identity.adapters.mail.jinja import JinjaRenderer, template_name
 from identity.adapters.mail.mime import to_mime
 from identity.adapters.mail.wording import device, duration, moment
 from identity.application import mail as mails
+from identity.application import outbox
+from identity.application.login import DEVICES_REMEMBERED
 from identity.application.mail import (
     Mail,
     Message,
+    NewDeviceMail,
     PasswordChangedMail,
     PasswordResetMail,
     SessionReusedMail,
@@ -42,13 +45,16 @@ KINDS = [  # a slotted dataclass leaves the class that it was made from behind a
 ]
 
 
+NOTICES = [PasswordChangedMail, SessionReusedMail, NewDeviceMail]
+
+
 def a_mail(
     kind: type[Mail] = PasswordResetMail, *, username: str = "ann.lee", client: Client = FIREFOX
 ) -> Mail:
     name = {"to": EmailAddress("Ann.Lee@example.org"), "username": Username(username)}
     if kind is PasswordResetMail:
         return PasswordResetMail(**name, link=Secret(LINK), expires_in=timedelta(minutes=90))
-    if kind in {PasswordChangedMail, SessionReusedMail}:
+    if kind in NOTICES:
         return kind(**name, at=NOW, client=client)
     return kind(**name)
 
@@ -58,8 +64,9 @@ def rendered(mail: Mail, *, overrides: Path | None = None, sender: str = SENDER)
 
 
 def test_the_kinds_of_mail_are_found() -> None:
-    assert set(KINDS) >= {PasswordResetMail, PasswordChangedMail, SessionReusedMail, TestMail}
+    assert set(KINDS) >= {PasswordResetMail, *NOTICES, TestMail}
     assert template_name(PasswordResetMail) == "password_reset"
+    assert set(NOTICES) == set(outbox.NOTICES.values())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,12 +90,29 @@ def test_every_mail_of_ascii_values_travels_as_it_is(kind: type[Mail]) -> None:
     assert [part["Content-Transfer-Encoding"] for part in mime.iter_parts()] == ["7bit", "7bit"]
 
 
-@pytest.mark.parametrize("kind", [PasswordResetMail, PasswordChangedMail, SessionReusedMail])
+@pytest.mark.parametrize("kind", [PasswordResetMail, *NOTICES])
 def test_a_mail_about_an_account_names_it_and_says_what_to_do_if_it_was_not_you(kind: type[Mail]) -> None:
     message = rendered(a_mail(kind))
     for body in (message.text, message.html):
         assert "ann.lee" in body
         assert "If this was not you" in body
+
+
+@pytest.mark.parametrize("kind", [PasswordChangedMail, NewDeviceMail])
+def test_a_notice_of_what_only_one_who_knows_the_password_can_do_says_how_to_end_it(kind: type[Mail]) -> None:
+    message = rendered(a_mail(kind))
+    for body in (message.text, message.html):
+        told = " ".join(html.unescape(body).replace("“", '"').replace("”", '"').split())
+        assert "go to the sign-in page" in told
+        assert 'choose "Forgot password". The link you are sent replaces the password' in told
+        assert "signs everybody out" in told
+
+
+def test_the_notice_of_a_new_device_says_how_long_devices_are_remembered() -> None:
+    message = rendered(a_mail(NewDeviceMail))
+    assert message.subject == "New sign-in to your Acme Cloud account"
+    for body in (message.text, message.html):
+        assert f"not seen in the last {DEVICES_REMEMBERED.days} days" in " ".join(body.split())
 
 
 def test_the_link_stands_alone_and_unbroken_on_a_line_of_the_text() -> None:
@@ -107,7 +131,7 @@ def test_the_reset_mail_says_how_long_the_link_works() -> None:
     assert "expires in 90 minutes" in message.html
 
 
-@pytest.mark.parametrize("kind", [PasswordChangedMail, SessionReusedMail])
+@pytest.mark.parametrize("kind", NOTICES)
 def test_a_notice_says_when_and_from_where(kind: type[Mail]) -> None:
     message = rendered(a_mail(kind))
     for body in (message.text, message.html):
@@ -115,7 +139,7 @@ def test_a_notice_says_when_and_from_where(kind: type[Mail]) -> None:
             assert detail in body
 
 
-@pytest.mark.parametrize("kind", [PasswordChangedMail, SessionReusedMail])
+@pytest.mark.parametrize("kind", NOTICES)
 def test_a_notice_about_an_unknown_client_leaves_its_lines_out(kind: type[Mail]) -> None:
     message = rendered(a_mail(kind, client=UNKNOWN_CLIENT))
     for body in (message.text, message.html):

@@ -830,6 +830,26 @@ async def test_every_revision_can_be_run_again(storage: SqlStorage, fresh: dict[
     await on(storage, assert_complete, fresh, FIRST)
 
 
+async def test_a_session_of_the_first_revision_is_carried_on(storage: SqlStorage) -> None:
+    def begin(connection: Connection) -> None:
+        prepare(connection, FIRST)
+        connection.execute(sessions.update().values(pending_jti="p", handed_out_at=NOW))
+
+    await on(storage, begin)
+    await SqlSchema(storage).upgrade()
+    async with storage.begin() as uow:
+        found = await uow.sessions.get_with_user("s")
+        assert found is not None
+        before = found[0]
+        assert (before.pending, before.pending_since) == ("p", None)
+        after = before.refreshed("c", child="unused", at=NOW + SHORT, window=timedelta(minutes=1))
+        assert after is not None
+        assert (after.pending, after.pending_since) == ("p", NOW)
+        assert await uow.sessions.rotate(before, after)
+    async with storage.read() as uow:
+        assert await uow.sessions.get_with_user("s") == (after, found[1])
+
+
 def forget(connection: Connection, revision: str) -> None:
     """Notes that this revision is still to be applied."""
     number = REVISIONS.index(revision)
@@ -913,7 +933,7 @@ def upgrade():
         if column.name not in [known["name"] for known in sa.inspect(op.get_bind()).get_columns(table)]:
             op.add_column(table, column)
     op.create_table(
-        "devices",
+        "invitations",
         sa.Column("id", number(), primary_key=True),
         sa.Column("user_id", number(), sa.ForeignKey("users.id"), nullable=False),
         if_not_exists=True,
@@ -1002,6 +1022,8 @@ class Walk:
         principal = await self.service.authenticate()(access=self.pair.access)
         profile = await self.service.show_profile()(principal=principal)
         assert profile.username == self.name
+        (session,) = await self.service.list_sessions()(principal=principal)
+        assert session.id == principal.session.id
         chosen = Secret("yournewpassword123")
         await self.service.change_password()(
             principal=principal, old_password=self.password, new_password=chosen
@@ -1038,7 +1060,7 @@ async def test_code_of_this_release_works_on_the_expanded_schema_of_a_newer_one(
         await expanding.upgrade(url, monkeypatch)
         expanded = await on(running.storage(), tables)
         assert "level" in expanded["users"]["columns"]
-        assert "devices" in expanded
+        assert "invitations" in expanded
         await ann.stay()
         async with service_on(url) as started:
             assert await started.schema().is_current()
@@ -1051,7 +1073,8 @@ async def test_code_of_this_release_works_on_the_expanded_schema_of_a_newer_one(
             assert await on(started.storage(), applied) == [expanding.revision]
             assert await on(started.storage(), tables) == expanded
             started.clock().advance(timedelta(days=400))
-            assert await started.purge_expired()() == Purged(sessions=6, one_time_tokens=2, dead_letters=0)
+            purged = Purged(sessions=6, devices=2, one_time_tokens=2, dead_letters=0)
+            assert await started.purge_expired()() == purged
 
 
 async def test_code_of_this_release_that_waited_for_the_migration_of_a_newer_one_works_on_it(

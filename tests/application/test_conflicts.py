@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -96,15 +96,40 @@ async def _reset(world: World) -> Act:
     return lambda: world.reset_password(**link.with_password(NEW_PASSWORD))
 
 
-COMMANDS = [_register, _log_in, _refresh, _log_out, _change, _forgot, _reset]
+async def _log_in_elsewhere(world: World) -> Act:
+    await world.logged_in("alice")
+    elsewhere = replace(BROWSER, address="203.0.113.9")
+    return lambda: world.log_in(username="alice", password=PASSWORD, client=elsewhere)
+
+
+async def _end_one(world: World) -> Act:
+    principal = await world.principal(await world.logged_in("alice"))
+    other = await world.principal(await world.logged_in("alice"))
+    return lambda: world.end_session(principal=principal, session_id=other.session.id)
+
+
+async def _end_others(world: World) -> Act:
+    await world.logged_in("alice")
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.end_other_sessions(principal=principal)
+
+
+async def _end_all(world: World) -> Act:
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.end_all_sessions(principal=principal)
+
+
+COMMANDS = [
+    *(_register, _log_in, _log_in_elsewhere, _refresh, _log_out, _change, _forgot, _reset),
+    *(_end_one, _end_others, _end_all),
+]
 
 
 def size(world: World) -> tuple[int, ...]:
     """How much of everything is stored."""
     state = world.state()
-    return tuple(
-        len(getattr(state, name)) for name in ("users", "sessions", "one_time_tokens", "outbox", "events")
-    )
+    names = ("users", "sessions", "devices", "one_time_tokens", "outbox", "events")
+    return tuple(len(getattr(state, name)) for name in names)
 
 
 class TestEveryCommand:

@@ -24,6 +24,7 @@ from tests.application.world import (
 )
 
 from identity.adapters.memory import PlainHasher
+from identity.application.login import DEVICES_REMEMBERED
 from identity.domain.errors import IdentityError, Unavailable
 
 Act = Callable[[], Awaitable[Any]]
@@ -53,6 +54,12 @@ async def logs_in(world: World) -> Act:
 
 async def logs_in_by_address(world: World) -> Act:
     return lambda: world.logged_in("alice@example.com")
+
+
+async def logs_in_from_a_new_device(world: World) -> Act:
+    await world.logged_in("alice")
+    elsewhere = replace(BROWSER, address="203.0.113.9")
+    return lambda: world.log_in(username="alice", password=PASSWORD, client=elsewhere)
 
 
 async def logs_in_and_is_rehashed(world: World) -> Act:
@@ -108,6 +115,39 @@ async def shows_the_profile(world: World) -> Act:
     return authenticates_and_shows
 
 
+async def sees_the_sessions(world: World) -> Act:
+    pair = await world.logged_in("alice")
+
+    async def authenticates_and_lists() -> object:
+        return await world.list_sessions(principal=await world.principal(pair))
+
+    return authenticates_and_lists
+
+
+async def ends_a_session(world: World) -> Act:
+    other = await world.principal(await world.logged_in("alice"))
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.end_session(principal=principal, session_id=other.session.id)
+
+
+async def ends_a_session_that_is_over(world: World) -> Act:
+    act = await ends_a_session(world)
+    await act()
+    return act
+
+
+async def ends_the_other_sessions(world: World) -> Act:
+    await world.logged_in("alice")
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.end_other_sessions(principal=principal)
+
+
+async def ends_all_sessions(world: World) -> Act:
+    await world.logged_in("alice")
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.end_all_sessions(principal=principal)
+
+
 async def changes_the_password(world: World) -> Act:
     await world.logged_in("alice")
     await world.reset_link()
@@ -134,6 +174,14 @@ async def purges_sessions(world: World) -> Act:
     return world.purge_expired
 
 
+async def purges_devices(world: World) -> Act:
+    await world.logged_in("alice")
+    world.clock.advance(SESSION_LIFETIME * 2)
+    await world.purge_expired()  # the session, in a transaction of its own
+    world.clock.advance(DEVICES_REMEMBERED)
+    return world.purge_expired
+
+
 async def purges_reset_tokens(world: World) -> Act:
     await world.reset_link()
     world.clock.advance(SESSION_LIFETIME * 2)
@@ -150,6 +198,7 @@ SCENARIOS: list[Scenario] = [
     registers_a_superuser,
     logs_in,
     logs_in_by_address,
+    logs_in_from_a_new_device,
     logs_in_and_is_rehashed,
     logs_in_once_too_often,
     fails_to_log_in,
@@ -159,10 +208,16 @@ SCENARIOS: list[Scenario] = [
     logs_out,
     verifies_a_token,
     shows_the_profile,
+    sees_the_sessions,
+    ends_a_session,
+    ends_a_session_that_is_over,
+    ends_the_other_sessions,
+    ends_all_sessions,
     changes_the_password,
     forgets_the_password,
     resets_the_password,
     purges_sessions,
+    purges_devices,
     purges_reset_tokens,
     checks_health,
 ]
@@ -170,13 +225,18 @@ SCENARIOS: list[Scenario] = [
 TRACES: dict[Scenario, list[str]] = {
     registers: ["audit_log.append"],
     registers_a_superuser: ["audit_log.append"],
-    logs_in: ["audit_log.append"],
+    logs_in: ["audit_log.append", "devices.see"],
+    logs_in_from_a_new_device: ["audit_log.append", "devices.see", "outbox.put"],
     replays_a_superseded_token: ["audit_log.append", "outbox.put"],
     logs_out: ["audit_log.append"],
+    ends_a_session: ["audit_log.append"],
+    ends_the_other_sessions: ["audit_log.append"],
+    ends_all_sessions: ["audit_log.append"],
     changes_the_password: ["audit_log.append", "outbox.put"],
     forgets_the_password: ["outbox.put"],
     resets_the_password: ["audit_log.append", "outbox.put"],
 }
+REFUSED = {fails_to_log_in, replays_a_superseded_token, ends_a_session_that_is_over}
 
 
 async def made_ready(scenario: Scenario) -> tuple[World, Act]:
@@ -194,7 +254,7 @@ async def undisturbed(scenario: Scenario) -> tuple[list[str], Any]:
     try:
         await act()
     except IdentityError:
-        assert scenario in {fails_to_log_in, replays_a_superseded_token}
+        assert scenario in REFUSED
     return list(world.tap.calls), world.state()
 
 
@@ -232,7 +292,7 @@ class TestSomebody:
                 try:
                     await act()
                 except IdentityError:
-                    assert scenario in {fails_to_log_in, replays_a_superseded_token}
+                    assert scenario in REFUSED
                 assert [event.kind for event in world.storage.events] == [event.kind for event in done.events]
             else:
                 assert world.state() == done
@@ -272,7 +332,10 @@ class TestNothingSlowIsDoneInsideATransaction:
 
 
 class TestAWorkerDeliveringMail:
-    @pytest.mark.parametrize("scenario", [forgets_the_password, changes_the_password, resets_the_password])
+    @pytest.mark.parametrize(
+        "scenario",
+        [forgets_the_password, changes_the_password, resets_the_password, logs_in_from_a_new_device],
+    )
     async def test_loses_no_mail_whichever_call_fails(self, scenario: Scenario) -> None:
         world, act = await made_ready(scenario)
         await act()

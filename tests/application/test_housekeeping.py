@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from tests.application.world import (
+    BROWSER,
     NEW_PASSWORD,
     PASSWORD,
     RESET_LIFETIME,
@@ -14,10 +16,11 @@ from tests.application.world import (
 )
 
 from identity.application.housekeeping import DEAD_LETTERS_KEPT, KEPT_AFTER_EXPIRY, Purged
+from identity.application.login import DEVICES_REMEMBERED
 from identity.domain.errors import MailRefused, OneTimeTokenRefused, TokenFault, TokenRefused
 
 TICK = timedelta(microseconds=1)
-NOTHING = Purged(sessions=0, one_time_tokens=0, dead_letters=0)
+NOTHING = Purged(sessions=0, devices=0, one_time_tokens=0, dead_letters=0)
 
 
 class TestPurging:
@@ -32,10 +35,10 @@ class TestPurging:
         world.clock.advance(SESSION_LIFETIME + KEPT_AFTER_EXPIRY - timedelta(days=1))
         assert await world.purge_expired() == NOTHING
         world.clock.advance(TICK)
-        assert await world.purge_expired() == Purged(sessions=1, one_time_tokens=0, dead_letters=0)
+        assert await world.purge_expired() == replace(NOTHING, sessions=1)
         assert await world.purge_expired() == NOTHING
         world.clock.advance(timedelta(days=1))
-        assert await world.purge_expired() == Purged(sessions=1, one_time_tokens=0, dead_letters=0)
+        assert await world.purge_expired() == replace(NOTHING, sessions=1)
 
     async def test_reset_tokens_long_after_they_expired(self, world: World) -> None:
         await world.registered()
@@ -43,7 +46,24 @@ class TestPurging:
         world.clock.advance(RESET_LIFETIME + KEPT_AFTER_EXPIRY)
         assert await world.purge_expired() == NOTHING
         world.clock.advance(TICK)
-        assert await world.purge_expired() == Purged(sessions=0, one_time_tokens=1, dead_letters=0)
+        assert await world.purge_expired() == replace(NOTHING, one_time_tokens=1)
+
+    async def test_devices_that_were_not_seen_for_ninety_days(self, world: World) -> None:
+        await world.registered()
+        await world.logged_in()
+        world.clock.advance(timedelta(days=1))
+        await world.log_in(
+            username="alice", password=PASSWORD, client=replace(BROWSER, address="203.0.113.9")
+        )
+        world.clock.advance(DEVICES_REMEMBERED - timedelta(days=1))
+        assert (await world.purge_expired()).devices == 0
+        world.clock.advance(TICK)
+        assert (await world.purge_expired()).devices == 1
+        assert len(world.state().devices) == 1
+        await world.logged_in()
+        world.clock.advance(timedelta(days=1))
+        assert await world.purge_expired() == replace(NOTHING, devices=1)
+        assert len(world.state().devices) == 1
 
     async def test_dead_letters_after_thirty_days(self, world: World) -> None:
         async def never(_: object) -> None:

@@ -18,11 +18,13 @@ from tests.application.world import (
 )
 
 from identity.adapters.memory import PlainHasher
+from identity.application.mail import MailKind
 from identity.domain.errors import Conflict, InvalidInput, LoginRefused
 from identity.domain.events import LoggedIn
 from identity.domain.names import EmailAddress
 from identity.domain.secrets import PasswordHash, Secret
-from identity.domain.tokens import TokenKind
+from identity.domain.session import UNKNOWN_CLIENT, Client
+from identity.domain.tokens import TokenKind, TokenPair
 
 BLANK = "This field may not be blank."
 
@@ -362,3 +364,115 @@ class TestUnknownWrongAndDisabledAreOne:
                 await world.log_in(username=username, password=password)
             said.add((type(refusal.value), refusal.value.args, repr(vars(refusal.value))))
         assert len(said) == 1
+
+
+SAME_NETWORK = replace(BROWSER, address="192.0.2.200")
+OTHER_NETWORK = replace(BROWSER, address="203.0.113.9")
+UPDATED = replace(BROWSER, user_agent=BROWSER.user_agent.replace("140.0", "141.0.2"))
+OTHER_BROWSER = replace(BROWSER, user_agent="Mozilla/5.0 (Macintosh) Version/18.0 Safari/605.1.15")
+REMEMBERED = timedelta(days=90)
+
+
+class TestALoginFromANewDevice:
+    @pytest.fixture
+    async def alice(self, world: World) -> World:
+        """She has logged in once, with BROWSER."""
+        await world.registered("alice")
+        await world.logged_in("alice")
+        return world
+
+    async def log_in(self, world: World, client: Client) -> TokenPair:
+        return await world.log_in(username="alice", password=PASSWORD, client=client)
+
+    async def test_is_told_of_by_mail_with_its_time_and_place(self, alice: World) -> None:
+        alice.clock.advance(timedelta(hours=1))
+        await self.log_in(alice, OTHER_BROWSER)
+        (intent,) = alice.storage.intents
+        assert (intent.kind, intent.created_at) == (MailKind.NEW_DEVICE, alice.clock.now())
+        (message,) = await alice.delivered()
+        assert message.to.value == "alice@example.com"
+        for detail in ("Safari on macOS", "192.0.2.7", "1 January 2026, 13:00 UTC"):
+            assert detail in message.text
+
+    async def test_is_another_browser_or_another_network_or_nothing_that_is_known(self, alice: World) -> None:
+        for client in (OTHER_BROWSER, OTHER_NETWORK, UNKNOWN_CLIENT):
+            await self.log_in(alice, client)
+            assert len(await alice.delivered()) == 1
+            await self.log_in(alice, client)
+            assert alice.waiting == []
+
+    async def test_is_neither_an_update_of_the_browser_nor_another_address_of_the_network(
+        self, alice: World
+    ) -> None:
+        for client in (BROWSER, UPDATED, SAME_NETWORK):
+            await self.log_in(alice, client)
+        assert alice.waiting == []
+
+    async def test_is_not_the_first_one_ever(self, world: World) -> None:
+        """Its owner has just opened the account, and is waiting for no mail."""
+        await world.registered("alice")
+        world.clock.advance(timedelta(days=1000))
+        await self.log_in(world, BROWSER)
+        assert world.waiting == []
+        await self.log_in(world, OTHER_BROWSER)
+        assert world.waiting == ["new_device"]
+
+    async def test_is_none_that_failed(self, alice: World) -> None:
+        with pytest.raises(LoginRefused):
+            await alice.log_in(username="alice", password=WRONG_PASSWORD, client=OTHER_BROWSER)
+        assert alice.waiting == []
+        await self.log_in(alice, OTHER_BROWSER)
+        assert alice.waiting == ["new_device"]
+
+    async def test_is_one_that_was_not_seen_for_90_days(self, alice: World) -> None:
+        alice.clock.advance(REMEMBERED - timedelta(microseconds=1))
+        await self.log_in(alice, BROWSER)
+        alice.clock.advance(REMEMBERED - timedelta(microseconds=1))
+        await self.log_in(alice, BROWSER)
+        assert alice.waiting == []
+        alice.clock.advance(REMEMBERED)
+        await self.log_in(alice, BROWSER)
+        assert alice.waiting == ["new_device"]
+
+    async def test_whether_what_is_long_unseen_was_thrown_away_or_not(self, alice: World) -> None:
+        alice.clock.advance(REMEMBERED + timedelta(microseconds=1))
+        await alice.purge_expired()
+        await self.log_in(alice, BROWSER)
+        assert alice.waiting == ["new_device"]
+
+    async def test_is_one_for_each_account(self, alice: World) -> None:
+        await alice.registered("bob")
+        await alice.log_in(username="bob", password=PASSWORD, client=OTHER_BROWSER)
+        assert alice.waiting == []
+        await alice.logged_in("bob")
+        assert [intent.user_id for intent in alice.storage.intents] == [2]
+
+    async def test_is_told_of_once_when_it_comes_eight_times_at_once(self, alice: World) -> None:
+        await asyncio.gather(*(self.log_in(alice, OTHER_BROWSER) for _ in range(8)))
+        assert alice.waiting == ["new_device"]
+        assert alice.happened.count("LoggedIn") == 9
+
+    async def test_is_remembered_although_nobody_wants_a_mail(self, alice: World) -> None:
+        silent = replace(alice.log_in, new_device_mail=False)
+        await silent(username="alice", password=PASSWORD, client=OTHER_BROWSER)
+        assert alice.waiting == []
+        await self.log_in(alice, OTHER_BROWSER)
+        assert alice.waiting == []
+
+    @pytest.mark.parametrize("trace", ["devices.see", "outbox.put", "commit"])
+    async def test_that_cannot_be_told_of_does_not_take_place(self, trace: str, alice: World) -> None:
+        before = alice.state()
+        alice.tap.fail_once(trace, RuntimeError("on fire"))
+        with pytest.raises(RuntimeError, match="on fire"):
+            await self.log_in(alice, OTHER_BROWSER)
+        assert alice.state() == before
+
+    async def test_can_be_ended_as_the_mail_says(self, alice: World) -> None:
+        thief = await self.log_in(alice, OTHER_NETWORK)
+        (message,) = await alice.delivered()
+        assert "Reset your password now" in " ".join(message.text.split())
+        link = await alice.reset_link()
+        await alice.reset_password(**link.with_password(NEW_PASSWORD))
+        assert not await alice.is_live(thief)
+        with pytest.raises(LoginRefused):
+            await self.log_in(alice, OTHER_NETWORK)

@@ -1,15 +1,15 @@
 """Random histories of the whole service beside a model of it that fits on a page.
 
 Two accounts; clients that store each new refresh token, that never do, and that lose answers; thieves who
-copy a token and use it as their own; changes, resets and mail in any order, and a clock that moves on.
-Whatever happens, the service must say what the model says.
+copy a token and use it as their own; devices, sessions that are seen and ended, changes, resets and mail in
+any order, and a clock that moves on. Whatever happens, the service must say what the model says.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -36,16 +36,19 @@ from tests.application.world import (
     link_in,
 )
 
+from identity.application.sessions import Principal
 from identity.domain.errors import (
     AccessTokenRefused,
     IdentityError,
     InvalidInput,
     LoginRefused,
     OneTimeTokenRefused,
+    SessionNotFound,
     TokenRefused,
     WrongPassword,
 )
 from identity.domain.secrets import PasswordHash, Secret
+from identity.domain.session import Client
 from identity.domain.tokens import TokenPair
 
 T = TypeVar("T")
@@ -53,6 +56,9 @@ T = TypeVar("T")
 NAMES = ["alice", "bob"]
 PASSWORDS = ["yourpassword123", "yournewpassword123", "newpassword123"]
 TOO_SHORT = "short"
+DEVICES = [Client(address="192.0.2.7"), Client(address="203.0.113.9"), Client(address="192.0.2.8")]
+NETWORKS = {client.address: client.address.rpartition(".")[0] for client in DEVICES}
+MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 PAUSES = [timedelta(seconds=seconds) for seconds in (0, 1, 20, 59, 60, 61, 240)]
 WAITS = [*PAUSES, *map(timedelta, (0, 0, 0, 1, 3), (300, 1800, 3600, 0, 0))]
@@ -66,19 +72,22 @@ class Account:
     good_links: dict[str, datetime] = field(default_factory=dict)
     """The tokens that were mailed and neither spent nor voided, and until when they are good."""
     reset_mails: list[datetime] = field(default_factory=list)
+    seen_at: dict[str, datetime] = field(default_factory=dict)
+    """When a login last came from each network."""
     notices: set[str] = field(default_factory=set)
     """The notices that wait to be sent."""
 
 
 @dataclass
 class Session:
-    """The four rules of refreshing."""
+    """The four rules of refreshing, and how long it lives."""
 
     id: str
     owner: str
     current: str
     began_at: datetime
     used_at: datetime
+    first_handed_out_at: datetime
     handed_out_at: datetime
     promoted_at: datetime
     pending: str | None = None
@@ -98,8 +107,8 @@ class Session:
         if jti == self.pending:
             self.current, self.previous, self.promoted_at = jti, self.current, at
             return None
-        is_old = jti == self.current and at >= self.handed_out_at + REUSE_WINDOW
-        return None if is_old else self.pending
+        is_fresh = at < self.handed_out_at + REUSE_WINDOW and at < self.first_handed_out_at + 5 * REUSE_WINDOW
+        return self.pending if is_fresh or jti != self.current else None
 
 
 @dataclass
@@ -154,10 +163,11 @@ class Service(RuleBasedStateMachine):
 
     # --- accounts -----------------------------------------------------------------------------------------
 
-    @initialize(password=st.sampled_from(PASSWORDS), stores=MOSTLY)
-    def begin_with_somebody(self, password: str, stores: bool) -> None:
-        self.register("alice", password)
-        self.log_in(0, stores, by_address=True)
+    @initialize(password=st.sampled_from(PASSWORDS), stores=MOSTLY, names=st.sampled_from([NAMES, NAMES[:1]]))
+    def begin_with_somebody(self, password: str, stores: bool, names: list[str]) -> None:
+        for number, name in enumerate(names):
+            self.register(name, password)
+            self.log_in(number, stores, by_address=True)
 
     @rule(name=st.sampled_from(NAMES), password=st.sampled_from([*PASSWORDS, TOO_SHORT]))
     def register(self, name: str, password: str) -> None:
@@ -176,15 +186,23 @@ class Service(RuleBasedStateMachine):
         if name not in self.accounts or self.accounts[name].password != password:
             assert isinstance(self.log_in_attempt(name, password, by_address), LoginRefused)
 
-    def log_in_attempt(self, name: str, password: str, by_address: bool) -> TokenPair | IdentityError:
+    def log_in_attempt(
+        self, name: str, password: str, by_address: bool, client: Client = DEVICES[0]
+    ) -> TokenPair | IdentityError:
         username = f"{name}@Example.COM" if by_address else name
-        return self.result(self.world.log_in(username=username, password=Secret(password)))
+        return self.result(self.world.log_in(username=username, password=Secret(password), client=client))
 
-    @rule(which=WHICH, stores=MOSTLY, by_address=st.booleans())
-    def log_in(self, which: int, stores: bool, by_address: bool) -> None:
+    @rule(which=WHICH, stores=MOSTLY, by_address=st.booleans(), client=st.sampled_from(DEVICES))
+    def log_in(self, which: int, stores: bool, by_address: bool, client: Client = DEVICES[0]) -> None:
         name = list(self.accounts)[which % len(self.accounts)]
-        pair = self.log_in_attempt(name, self.accounts[name].password, by_address)
+        account = self.accounts[name]
+        pair = self.log_in_attempt(name, account.password, by_address, client)
         assert isinstance(pair, TokenPair)
+        seen_at = account.seen_at.get(NETWORKS[client.address])
+        is_new = seen_at is None or self.now >= seen_at + 90 * DAY
+        if is_new and account.seen_at:
+            account.notices.add("new device")
+        account.seen_at[NETWORKS[client.address]] = self.now
         claims = self.loop.run_until_complete(self.world.claims(pair.refresh))
         session = Session(
             id=claims.session_id,
@@ -192,6 +210,7 @@ class Service(RuleBasedStateMachine):
             current=claims.jti,
             began_at=self.now,
             used_at=self.now,
+            first_handed_out_at=self.now,
             handed_out_at=self.now,
             promoted_at=self.now,
         )
@@ -234,6 +253,7 @@ class Service(RuleBasedStateMachine):
         child = session.child_for(holder.jti, self.now)
         if child is None:
             assert jti not in {session.current, session.pending, session.previous}
+            session.first_handed_out_at = self.now
         else:
             assert jti == child
         session.pending, session.handed_out_at, session.used_at = jti, self.now, self.now
@@ -279,6 +299,59 @@ class Service(RuleBasedStateMachine):
         assert isinstance(self.result(self.world.log_out(refresh=holder.refresh)), TokenRefused) is is_over
         session.has_ended = True
 
+    # --- with an access token -----------------------------------------------------------------------------
+
+    def uses(self, holder: Holder, use: Callable[[Principal], Coroutine[Any, Any, T]]) -> T | IdentityError:
+        """What comes of it, which is a refusal if the token is not good any more."""
+
+        async def authenticates_and_uses() -> T:
+            return await use(await self.world.authenticate(access=holder.access))
+
+        result = self.result(authenticates_and_uses())
+        session = holder.session
+        is_good = session.is_live(self.now) and self.now < holder.access_until
+        assert isinstance(result, AccessTokenRefused) is not is_good
+        if is_good and self.now >= session.used_at + MINUTE:
+            session.used_at = self.now
+        return result
+
+    @rule(which=WHICH)
+    def see_sessions(self, which: int) -> None:
+        holder = self.holder(which)
+        seen = self.uses(holder, lambda principal: self.world.list_sessions(principal=principal))
+        if isinstance(seen, IdentityError):
+            return
+        owned = [each for each in self.sessions if each.owner == holder.session.owner]
+        live = sorted((each for each in owned if each.is_live(self.now)), key=lambda each: each.id)
+        live.sort(key=lambda each: each.used_at, reverse=True)
+        assert [(each.id, each.last_used_at) for each in seen] == [(each.id, each.used_at) for each in live]
+
+    @rule(which=WHICH, whose=st.integers(0, 99), refreshes_first=MOSTLY)
+    def end_a_session(self, which: int, whose: int, refreshes_first: bool) -> None:
+        holder, session = self.holder(which), self.sessions[whose % len(self.sessions)]
+        if refreshes_first:
+            self.refresh(holder)
+        is_over = session.has_ended or self.now >= session.began_at + SESSION_LIFETIME
+        result = self.uses(
+            holder, lambda principal: self.world.end_session(principal=principal, session_id=session.id)
+        )
+        if isinstance(result, AccessTokenRefused):
+            return
+        assert isinstance(result, SessionNotFound) is (is_over or session.owner != holder.session.owner)
+        if result is None:
+            session.has_ended = True
+
+    @rule(which=WHICH, spares_itself=MOSTLY)
+    def end_sessions(self, which: int, spares_itself: bool) -> None:
+        holder = self.holder(which)
+        end = self.world.end_other_sessions if spares_itself else self.world.end_all_sessions
+        if self.uses(holder, lambda principal: end(principal=principal)) is None:
+            for session in self.sessions:
+                if session.owner == holder.session.owner and (
+                    session is not holder.session or not spares_itself
+                ):
+                    session.has_ended = True
+
     # --- passwords ----------------------------------------------------------------------------------------
 
     @rule(
@@ -294,16 +367,15 @@ class Service(RuleBasedStateMachine):
         if refreshes_first:
             self.refresh(holder)
 
-        async def changes() -> None:
-            principal = await self.world.authenticate(access=holder.access)
-            await self.world.change_password(
+        result = self.uses(
+            holder,
+            lambda principal: self.world.change_password(
                 principal=principal, old_password=Secret(old), new_password=Secret(new)
-            )
-
-        result = self.result(changes())
-        if not holder.session.is_live(self.now) or self.now >= holder.access_until:
-            assert isinstance(result, AccessTokenRefused)
-        elif new == TOO_SHORT:
+            ),
+        )
+        if isinstance(result, AccessTokenRefused):
+            return
+        if new == TOO_SHORT:
             assert isinstance(result, InvalidInput)
         elif not knows_the_old:
             assert isinstance(result, WrongPassword)
@@ -407,5 +479,5 @@ class TestTheWholeService:
     def test_says_what_the_model_says(self) -> None:
         run_state_machine_as_test(
             Service,
-            settings=settings(max_examples=100, stateful_step_count=40, derandomize=True, deadline=None),
+            settings=settings(max_examples=300, stateful_step_count=50, derandomize=True, deadline=None),
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from tests.application.world import (
@@ -18,13 +19,14 @@ from tests.application.world import (
 
 from identity.adapters.memory import MemoryTokens
 from identity.application.mail import MailKind
-from identity.domain.errors import AccessTokenRefused, TokenFault, TokenRefused
+from identity.domain.errors import AccessTokenRefused, Conflict, TokenFault, TokenRefused, Unavailable
 from identity.domain.events import LoggedOut, RefreshTokenReused
 from identity.domain.session import Client
 from identity.domain.tokens import TokenPair
 from identity.domain.user import User
 
 TICK = timedelta(microseconds=1)
+MINUTE = timedelta(minutes=1)
 MINUTES_LATER = timedelta(minutes=5)
 MALLORY = Client(address="203.0.113.9", user_agent="curl/8.5.0")
 
@@ -481,3 +483,99 @@ class TestAuthenticating:
         fresh = await world.refreshed(pair)
         await world.authenticate(access=pair.access)
         await world.authenticate(access=fresh.access)
+
+
+class TestTheUseOfASession:
+    @pytest.fixture(autouse=True)
+    def used(self, world: World, pair: TokenPair) -> None:
+        """By its login, just now."""
+        world.tap.forget()
+
+    async def used_at(self, world: World, pair: TokenPair) -> datetime:
+        session = world.state().sessions[(await world.claims(pair.refresh)).session_id]
+        return session.last_used_at
+
+    def writes(self, world: World) -> int:
+        return world.tap.calls.count("begin")
+
+    async def test_is_noted_when_the_last_one_is_a_minute_ago(self, world: World, pair: TokenPair) -> None:
+        before = world.clock.now()
+        world.clock.advance(MINUTE - TICK)
+        await world.principal(pair)
+        assert (self.writes(world), await self.used_at(world, pair)) == (0, before)
+        world.clock.advance(TICK)
+        await world.principal(pair)
+        assert (self.writes(world), await self.used_at(world, pair)) == (1, before + MINUTE)
+
+    async def test_costs_one_write_a_minute_however_often_it_is_used(
+        self, world: World, pair: TokenPair
+    ) -> None:
+        for _ in range(4 * 60 // 5):
+            world.clock.advance(timedelta(seconds=5))
+            await world.principal(pair)
+        assert self.writes(world) == world.tap.calls.count("sessions.touch") == 4
+
+    async def test_costs_none_in_the_minute_after_a_refresh(self, world: World, pair: TokenPair) -> None:
+        world.clock.advance(MINUTES_LATER)
+        fresh = await world.refreshed(pair)
+        world.tap.forget()
+        world.clock.advance(MINUTE - TICK)
+        await world.principal(fresh)
+        assert self.writes(world) == 0
+
+    async def test_is_noted_once_by_two_requests_at_once(self, world: World, pair: TokenPair) -> None:
+        """Both have read that it is time; the second one to write finds it done."""
+        world.clock.advance(MINUTE)
+        await asyncio.gather(*(world.principal(pair) for _ in range(8)))
+        assert self.writes(world) > 1
+        assert await self.used_at(world, pair) == world.clock.now()
+
+    @pytest.mark.parametrize("call", ["begin", "sessions.touch", "commit"])
+    @pytest.mark.parametrize(
+        "error", [Unavailable("the disk is full"), Conflict("a race")], ids=["full", "race"]
+    )
+    async def test_that_cannot_be_noted_is_no_reason_to_refuse_a_request(
+        self, call: str, error: Exception, world: World, pair: TokenPair, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        before = await self.used_at(world, pair)
+        world.clock.advance(MINUTE)
+        world.tap.fail_always(call, error)
+        principal = await world.principal(pair)
+        assert (await world.show_profile(principal=principal)).username == "alice"
+        assert await self.used_at(world, pair) == before
+        assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+            (logging.WARNING, f"the use of a session could not be noted: {error}")
+        ]
+
+    async def test_whose_noting_fails_for_a_fault_of_ours_is_not_hidden(
+        self, world: World, pair: TokenPair
+    ) -> None:
+        world.clock.advance(MINUTE)
+        world.tap.fail_once("sessions.touch", ZeroDivisionError())
+        with pytest.raises(ZeroDivisionError):
+            await world.principal(pair)
+
+    async def test_is_not_noted_for_a_token_that_is_refused(self, world: World, pair: TokenPair) -> None:
+        await world.log_out(refresh=pair.refresh)
+        world.clock.advance(MINUTE)
+        world.tap.forget()
+        assert await access_fault(world, pair.access) is TokenFault.INVALID
+        assert self.writes(world) == 0
+
+    async def test_keeps_it_from_being_idle(self, world: World, pair: TokenPair) -> None:
+        world.clock.advance(IDLE - MINUTES_LATER)
+        pair = await world.refreshed(pair)
+        world.clock.advance(MINUTE)
+        await world.principal(pair)
+        world.clock.advance(IDLE - TICK)
+        assert await verify_fault(world, pair.refresh) is None
+        world.clock.advance(TICK)
+        assert await verify_fault(world, pair.refresh) is TokenFault.BLACKLISTED
+
+    async def test_does_not_end_a_rotation_that_comes_at_the_same_time(
+        self, world: World, pair: TokenPair
+    ) -> None:
+        world.clock.advance(MINUTE)
+        fresh, *_ = await asyncio.gather(world.refreshed(pair), *(world.principal(pair) for _ in range(4)))
+        await world.refreshed(fresh)
+        assert await self.used_at(world, pair) == world.clock.now()

@@ -28,6 +28,7 @@ from identity.application.housekeeping import PurgeExpired
 from identity.application.login import LogIn
 from identity.application.mail import Message
 from identity.application.outbox import DeliverMail
+from identity.application.own_sessions import EndAllSessions, EndOtherSessions, EndSession, ListSessions
 from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
 from identity.application.ports import UnitOfWork
 from identity.application.profile import ShowProfile
@@ -239,6 +240,7 @@ class World:
             randomness=randomness,
             session_lifetime=SESSION_LIFETIME,
             sessions_per_account=sessions_per_account,
+            new_device_mail=True,
         )
         self.refresh_session = RefreshSession(
             begin=begin,
@@ -253,7 +255,11 @@ class World:
         self.verify_token = VerifyToken(
             read=read, tokens=tokens, clock=clock, idle=IDLE, reuse_window=REUSE_WINDOW
         )
-        self.authenticate = Authenticate(read=read, tokens=tokens, clock=clock, idle=IDLE)
+        self.authenticate = Authenticate(read=read, begin=begin, tokens=tokens, clock=clock, idle=IDLE)
+        self.list_sessions = ListSessions(read=read, clock=clock, idle=IDLE)
+        self.end_session = EndSession(begin=begin, clock=clock)
+        self.end_other_sessions = EndOtherSessions(begin=begin, clock=clock)
+        self.end_all_sessions = EndAllSessions(begin=begin, clock=clock)
         self.show_profile = ShowProfile()
         self.change_password = ChangePassword(
             read=read,

@@ -369,8 +369,63 @@ class ChecksThenRotates(Repository):
 
 
 class RevokesAgain(Repository):
-    async def revoke(self, session_id: str, *, at: datetime) -> bool:
-        await self.honest.revoke(session_id, at=at)
+    async def revoke(self, session_id: str, **values: Any) -> bool:
+        await self.honest.revoke(session_id, **values)
+        return True
+
+
+class RevokesForAnybody(Repository):
+    async def revoke(self, session_id: str, *, at: datetime, user_id: int | None = None) -> bool:
+        return await self.honest.revoke(session_id, at=at)
+
+
+class ForgetsSinceWhen(Repository):
+    """Stores a rotation without the column that came last."""
+
+    async def rotate(self, before: Session, after: Session) -> bool:
+        return await self.honest.rotate(before, replace(after, pending_since=before.pending_since))
+
+
+class ListsRevokedSessionsToo(Repository):
+    async def of_user(self, user_id: int) -> tuple[Session, ...]:
+        stored = self.honest.view.seen().sessions.values()
+        owned = [session for session in stored if session.user_id == user_id]
+        return tuple(sorted(owned, key=lambda session: session.last_used_at, reverse=True))
+
+
+class ListsTheOldestFirst(Repository):
+    async def of_user(self, user_id: int) -> tuple[Session, ...]:
+        return tuple(reversed(await self.honest.of_user(user_id)))
+
+
+class ListsInNoOrder(Repository):
+    """Among those that were used at the same time."""
+
+    async def of_user(self, user_id: int) -> tuple[Session, ...]:
+        found = await self.honest.of_user(user_id)
+        return found if len(found) % 2 else tuple(sorted(found, key=lambda s: (s.last_used_at, s.id)))[::-1]
+
+
+class NotesEveryUse(Repository):
+    async def touch(self, session_id: str, *, at: datetime, unless_since: datetime) -> bool:
+        return await self.honest.touch(session_id, at=at, unless_since=at)
+
+
+class ChecksThenNotesTheUse(Repository):
+    async def touch(self, session_id: str, *, at: datetime, unless_since: datetime) -> bool:
+        stored, _ = await self.honest.get_with_user(session_id)
+        await asyncio.sleep(0)
+        await self.honest.touch(session_id, at=at, unless_since=at)
+        return stored.last_used_at <= unless_since
+
+
+class NotesTheUseOfAnOldCopy(Repository):
+    """Reads the session and stores it again, with what others have made of it meanwhile undone."""
+
+    async def touch(self, session_id: str, *, at: datetime, unless_since: datetime) -> bool:
+        stored, _ = await self.honest.get_with_user(session_id)
+        await asyncio.sleep(0)
+        self.honest.view.changed().sessions[session_id] = replace(stored, last_used_at=at)
         return True
 
 
@@ -406,6 +461,55 @@ class PurgesTooEarly(Repository):
 class PurgesWithoutLimit(Repository):
     async def purge(self, *, limit: int, **values: Any) -> int:
         return await self.honest.purge(limit=WITHOUT_LIMIT, **values)
+
+
+# --- devices ---------------------------------------------------------------------------------------------
+
+
+class KnowsDevicesForEver(Repository):
+    async def see(self, user_id: int, device: Digest, *, at: datetime, since: datetime) -> bool:
+        return await self.honest.see(user_id, device, at=at, since=datetime.min.replace(tzinfo=UTC))
+
+
+class KnowsWhatItHasJustSeen(Repository):
+    async def see(self, user_id: int, device: Digest, *, at: datetime, since: datetime) -> bool:
+        await self.honest.see(user_id, device, at=at, since=since)
+        return await self.honest.see(user_id, device, at=at, since=since)
+
+
+class SharesDevices(Repository):
+    async def see(self, user_id: int, device: Digest, **values: Any) -> bool:
+        return await self.honest.see(1, device, **values)
+
+
+class TurnsDevicesBack(Repository):
+    """Overwrites with the time of a clock that is behind."""
+
+    async def see(self, user_id: int, device: Digest, *, at: datetime, since: datetime) -> bool:
+        is_known = await self.honest.see(user_id, device, at=at, since=since)
+        self.honest.view.changed().devices[user_id, device] = at
+        return is_known
+
+
+class NotesDevicesOfNobody(Repository):
+    async def see(self, user_id: int, device: Digest, *, at: datetime, since: datetime) -> bool:
+        devices = self.honest.view.changed().devices
+        seen_at = devices.get((user_id, device))
+        devices[user_id, device] = at
+        return seen_at is not None and seen_at > since
+
+
+class ChecksThenSees(Repository):
+    async def see(self, user_id: int, device: Digest, *, at: datetime, since: datetime) -> bool:
+        seen_at = self.honest.view.seen().devices.get((user_id, device))
+        await asyncio.sleep(0)
+        await self.honest.see(user_id, device, at=at, since=since)
+        return seen_at is not None and seen_at > since
+
+
+class PurgesDevicesTooEarly(Repository):
+    async def purge(self, *, seen_before: datetime, limit: int) -> int:
+        return await self.honest.purge(seen_before=seen_before + A_LITTLE, limit=limit)
 
 
 # --- one-time tokens -------------------------------------------------------------------------------------
@@ -556,6 +660,14 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "a rotation ignores what it replaces": partial(Broken, sessions=RotatesWhateverItFinds),
     "a rotation compares first": partial(Broken, EachStatementOnItsOwn, sessions=ChecksThenRotates),
     "a session is revoked twice": partial(Broken, sessions=RevokesAgain),
+    "a session is revoked for anybody": partial(Broken, sessions=RevokesForAnybody),
+    "a rotation forgets since when": partial(Broken, sessions=ForgetsSinceWhen),
+    "revoked sessions are listed": partial(Broken, sessions=ListsRevokedSessionsToo),
+    "sessions are listed oldest first": partial(Broken, sessions=ListsTheOldestFirst),
+    "sessions are listed in no order": partial(Broken, sessions=ListsInNoOrder),
+    "every use is noted": partial(Broken, sessions=NotesEveryUse),
+    "a use is compared first": partial(Broken, EachStatementOnItsOwn, sessions=ChecksThenNotesTheUse),
+    "a use undoes a rotation": partial(Broken, EachStatementOnItsOwn, sessions=NotesTheUseOfAnOldCopy),
     "no session is spared": partial(Broken, sessions=SparesNone),
     "one session too many is kept": partial(Broken, sessions=KeepsOneTooMany),
     "the surplus is judged before others log in": partial(
@@ -563,6 +675,16 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     ),
     "sessions are purged too early": partial(Broken, sessions=PurgesTooEarly),
     "sessions are purged without limit": partial(Broken, sessions=PurgesWithoutLimit),
+    "devices are known for ever": partial(Broken, devices=KnowsDevicesForEver),
+    "a device is known when it is first seen": partial(Broken, devices=KnowsWhatItHasJustSeen),
+    "devices are shared by accounts": partial(Broken, devices=SharesDevices),
+    "a device is turned back": partial(Broken, devices=TurnsDevicesBack),
+    "devices of nobody are noted": partial(Broken, devices=NotesDevicesOfNobody),
+    "a device is looked up before it is noted": partial(
+        Broken, EachStatementOnItsOwn, devices=ChecksThenSees
+    ),
+    "devices are purged too early": partial(Broken, devices=PurgesDevicesTooEarly),
+    "devices are purged without limit": partial(Broken, devices=PurgesWithoutLimit),
     "a token is spent twice": partial(Broken, one_time_tokens=SpendsTwice),
     "a token is looked up before it is spent": partial(
         Broken, EachStatementOnItsOwn, one_time_tokens=ChecksThenSpends

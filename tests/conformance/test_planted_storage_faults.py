@@ -79,6 +79,22 @@ CAUGHT_BY: Mapping[str, str] = {
     ),
     "a rotation compares first": "Concurrency.test_one_of_eight_rotations_of_a_session_wins",
     "a session is revoked twice": "SessionsBehaviour.test_a_session_is_revoked_once",
+    "a session is revoked for anybody": (
+        "SessionsBehaviour.test_a_session_is_revoked_for_its_own_account_only"
+    ),
+    "a rotation forgets since when": "SessionsBehaviour.test_a_rotation_stores_what_it_was_given",
+    "revoked sessions are listed": (
+        "SessionsBehaviour.test_the_sessions_of_an_account_that_were_not_revoked_are_listed_last_used_first"
+    ),
+    "sessions are listed oldest first": (
+        "SessionsBehaviour.test_the_sessions_of_an_account_that_were_not_revoked_are_listed_last_used_first"
+    ),
+    "sessions are listed in no order": (
+        "SessionsBehaviour.test_sessions_used_at_the_same_time_are_listed_in_the_same_order_each_time"
+    ),
+    "every use is noted": ("SessionsBehaviour.test_a_use_is_noted_unless_one_was_noted_later_than_the_limit"),
+    "a use is compared first": "Concurrency.test_one_of_eight_uses_of_a_session_is_noted",
+    "a use undoes a rotation": "Concurrency.test_a_use_that_is_noted_meanwhile_does_not_undo_a_rotation",
     "no session is spared": "SessionsBehaviour.test_all_sessions_of_an_account_end_besides_one",
     "one session too many is kept": (
         "SessionsBehaviour.test_the_oldest_sessions_end_when_there_are_too_many"
@@ -91,6 +107,24 @@ CAUGHT_BY: Mapping[str, str] = {
     ),
     "sessions are purged without limit": (
         "SessionsBehaviour.test_no_more_sessions_are_purged_at_once_than_was_said"
+    ),
+    "devices are known for ever": (
+        "DevicesBehaviour.test_a_device_is_known_while_it_was_seen_later_than_the_limit"
+    ),
+    "a device is known when it is first seen": ("DevicesBehaviour.test_a_device_is_known_once_it_was_seen"),
+    "devices are shared by accounts": "DevicesBehaviour.test_a_device_is_that_of_one_account",
+    "a device is turned back": (
+        "DevicesBehaviour.test_a_clock_that_is_behind_does_not_make_a_device_less_known"
+    ),
+    "devices of nobody are noted": "DevicesBehaviour.test_a_device_of_nobody_is_not_noted",
+    "a device is looked up before it is noted": (
+        "Concurrency.test_one_of_eight_logins_from_a_device_is_the_first"
+    ),
+    "devices are purged too early": (
+        "DevicesBehaviour.test_only_devices_last_seen_before_the_limit_are_purged"
+    ),
+    "devices are purged without limit": (
+        "DevicesBehaviour.test_no_more_devices_are_purged_at_once_than_was_said"
     ),
     "a token is spent twice": "OneTimeTokensBehaviour.test_a_token_is_found_until_it_is_spent",
     "a token is looked up before it is spent": ("Concurrency.test_one_of_eight_spenders_of_a_token_wins"),

@@ -37,6 +37,7 @@ CODES = {
     "OneTimeTokenRefused": "invalid_one_time_token",
     "TokenRefused": "token_not_valid",
     "AccessTokenRefused": "token_not_valid",
+    "SessionNotFound": "session_not_found",
     "Unavailable": "unavailable",
     "Conflict": "unavailable",
     "MailDeferred": "mail_deferred",

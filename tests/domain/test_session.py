@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity.domain.session import Session
+from identity.domain.session import SLIDES, UNKNOWN_CLIENT, Client, Session
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(seconds=60)
@@ -144,6 +145,62 @@ class TestPresentingAnyOtherToken:
         replaced = refreshed(handed_out, "r0", child="r9", at=after(160))
         assert is_reuse(replaced, "r1", at=after(160))
         assert not is_reuse(replaced, "r9", at=after(160))
+
+
+class TestOneChild:
+    """It is handed out again and again, but for five windows at most since it was first."""
+
+    def test_it_is_given_to_whoever_asks_in_time_for_five_windows(self, handed_out: Session) -> None:
+        assert SLIDES == 5
+        session = handed_out
+        for moment in (150, 200, 250, 300, 350):
+            session = refreshed(session, "r0", child="r9", at=after(moment))
+            assert (session.pending, session.pending_since) == ("r1", after(100))
+        assert refreshed(session, "r0", child="r9", at=after(400) - TICK).pending == "r1"
+        assert refreshed(session, "r0", child="r9", at=after(400)).pending == "r9"
+
+    def test_the_one_that_replaces_it_has_five_windows_of_its_own(self, handed_out: Session) -> None:
+        session = handed_out
+        for moment in (150, 200, 250, 300, 350, 400):
+            session = refreshed(session, "r0", child="r9", at=after(moment))
+        assert (session.pending, session.pending_since) == ("r9", after(400))
+        for moment in (450, 500, 550, 600, 650, 699):
+            session = refreshed(session, "r0", child="r10", at=after(moment))
+            assert session.pending == "r9"
+
+    def test_so_has_the_one_that_a_promotion_brings(self, handed_out: Session) -> None:
+        session = handed_out
+        for moment in (150, 200, 250, 300, 350):
+            session = refreshed(session, "r0", child="r9", at=after(moment))
+        promoted = refreshed(session, "r1", child="r2", at=after(390))
+        assert (promoted.pending, promoted.pending_since) == ("r2", after(390))
+        assert refreshed(promoted, "r1", child="r9", at=after(440)).pending == "r2"
+
+    def test_a_slow_tab_does_not_prolong_them(self, promoted: Session) -> None:
+        session = refreshed(promoted, "r0", at=after(250))
+        for moment in (300, 350, 400, 450, 499):
+            session = refreshed(session, "r1", child="r9", at=after(moment))
+            assert session.pending == "r2"
+        assert refreshed(session, "r1", child="r9", at=after(500)).pending == "r9"
+
+    def test_of_a_release_that_did_not_note_when_it_was_first_given_counts_from_when_it_was_last(
+        self, handed_out: Session
+    ) -> None:
+        session = replace(handed_out, pending_since=None)
+        for moment in (150, 200, 250, 300, 350, 399):
+            session = refreshed(session, "r0", child="r9", at=after(moment))
+            assert session.pending == "r1"
+        assert refreshed(session, "r0", child="r9", at=after(400)).pending == "r9"
+
+    def test_of_such_a_release_beside_this_one_is_given_again_although_the_note_is_of_another_child(
+        self, handed_out: Session
+    ) -> None:
+        """Or the second of two tabs would be given another child, and one of them be logged out for it."""
+        session = replace(handed_out, pending_since=after(-3600))
+        for moment in (150, 200, 250, 300, 350, 399):
+            session = refreshed(session, "r0", child="r9", at=after(moment))
+            assert session.pending == "r1"
+        assert refreshed(session, "r0", child="r9", at=after(400)).pending == "r9"
 
 
 class TestClocks:
@@ -287,3 +344,104 @@ class TestAThief:
             assert session.pending is not None
             held = session.pending
         assert is_reuse(session, "r0", at=after(now + pause))
+
+    @given(poll=st.integers(1, 59), start=st.integers(0, 1000), pause=st.integers(360, 500_000))
+    def test_one_who_asks_every_minute_is_found_once_the_owner_pauses_for_six_windows(
+        self, poll: int, start: int, pause: int
+    ) -> None:
+        """The child that the owner holds is replaced meanwhile by one that only the thief was given."""
+        session, children = new_session(), count(1)
+        for moment in range(0, start + 1, poll):
+            session = refreshed(session, "r0", child=f"c{next(children)}", at=after(moment))
+        session = refreshed(session, "r0", child="the owner's", at=after(start))
+        held = session.pending
+        assert held is not None
+        for moment in range(start, start + min(pause, 1000), poll):
+            session = refreshed(session, "r0", child=f"c{next(children)}", at=after(moment))
+        assert is_reuse(session, held, at=after(start + pause))
+
+
+def device_of(user_agent: str = "", address: str = "") -> bytes:
+    return Client(user_agent=user_agent, address=address).device
+
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.6778.85"
+
+
+class TestTheDeviceOfAClient:
+    @pytest.mark.parametrize(
+        ("before", "after_an_update"),
+        [
+            (FIREFOX, FIREFOX.replace("140.0", "141.0")),
+            (FIREFOX, FIREFOX.replace("140.0", "141.0.1")),
+            (CHROME, CHROME.replace("131.0.6778.85", "132.0.0.0")),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X)",
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0_1 like Mac OS X)",
+            ),
+            ("curl/8.5.0", "curl/8.10"),
+        ],
+    )
+    def test_is_the_same_after_the_browser_or_the_system_was_updated(
+        self, before: str, after_an_update: str
+    ) -> None:
+        assert before != after_an_update
+        assert device_of(before, "192.0.2.7") == device_of(after_an_update, "192.0.2.7")
+
+    def test_is_another_for_another_program_or_system(self) -> None:
+        agents = [
+            FIREFOX,
+            CHROME,
+            FIREFOX.replace("X11; Linux x86_64", "Windows NT 10.0; Win64; x64"),
+            "curl/8.5.0",
+            "",
+        ]
+        assert len({device_of(agent, "192.0.2.7") for agent in agents}) == len(agents)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("192.0.2.7", "192.0.2.8"),
+            ("192.0.2.0", "192.0.2.255"),
+            ("192.0.2.7", "::ffff:192.0.2.200"),
+            ("2001:db8:1::1", "2001:db8:1:ffff:ffff:ffff:ffff:ffff"),
+            ("2001:db8:1::1", "2001:DB8:1:0:0:0:0:2"),
+            ("fe80::1%eth0", "fe80::2%eth0"),
+            ("", ""),
+            ("a socket", "a socket"),
+        ],
+    )
+    def test_is_the_same_on_another_address_of_the_network(self, one: str, other: str) -> None:
+        assert device_of(FIREFOX, one) == device_of(FIREFOX, other)
+
+    def test_is_another_on_another_network(self) -> None:
+        addresses = [
+            *("192.0.2.7", "192.0.3.7", "192.1.2.7", "::ffff:198.51.100.7", "::ffff:203.0.113.7"),
+            *("2001:db8:1::1", "2001:db8:2::1", "2001:db9:1::1", "::1", "127.0.0.1"),
+            *("", "a socket", "192.0.2.007", "192.0.2.7.1", "999.0.2.7"),
+        ]
+        assert len({device_of(FIREFOX, address) for address in addresses}) == len(addresses)
+
+    @pytest.mark.parametrize(
+        "user_agent",
+        [
+            "\0",
+            "\ud800",
+            "\udfff\ud800",
+            "🦊" * 1000,
+            "9" * 10_000,
+            "1." * 10_000,
+            "1_" * 10_000 + "x",
+            "\r\n",
+            "é",
+        ],
+    )
+    @pytest.mark.parametrize(
+        "address", ["", "192.0.2.7", "\0", "\ud800", "٣.٣.٣.٣", "1" * 10_000, "::" * 100, "%"]
+    )
+    def test_is_32_bytes_whatever_it_claims_to_be(self, user_agent: str, address: str) -> None:
+        assert len(device_of(user_agent, address)) == 32
+
+    def test_of_one_of_whom_nothing_is_known_is_always_the_same(self) -> None:
+        assert UNKNOWN_CLIENT.device == Client().device != device_of("x")

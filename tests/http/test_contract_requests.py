@@ -33,7 +33,16 @@ TRIMMED = [
     if "password" not in field and (path, field) != ("/api/auth/reset-password/", "token")
 ]
 PUBLIC = [path for path in BODIES if path.startswith("/api/auth/")]
-PROTECTED = ["/api/user/change-password/", "/api/user/profile/"]
+A_SESSION = "/api/user/sessions/{session_id}/"
+BODILESS = {
+    "/api/user/profile/": {"GET", "HEAD"},
+    "/api/user/sessions/": {"GET", "HEAD"},
+    A_SESSION: {"DELETE"},
+    "/api/user/sessions/revoke-others/": {"POST"},
+    "/api/auth/logout-all/": {"POST"},
+}
+"""Every path that takes no body, and its methods."""
+PROTECTED = ["/api/user/change-password/", *BODILESS]
 PATHS = [*PUBLIC, *PROTECTED]
 
 JSON = "application/json"
@@ -405,7 +414,7 @@ async def test_a_form_that_cannot_be_parsed_is_refused(shared_service, content):
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"}
 ALLOWED = {path: {"POST", "OPTIONS"} for path in BODIES} | {
-    "/api/user/profile/": {"GET", "HEAD", "OPTIONS"},
+    **{path: {*methods, "OPTIONS"} for path, methods in BODILESS.items()},
     "/health/live": {"GET", "HEAD", "OPTIONS"},
     "/health/ready": {"GET", "HEAD", "OPTIONS"},
 }
@@ -450,7 +459,9 @@ async def test_options_answers_without_credentials(shared_service):
             assert set(answer.headers["Allow"].split(", ")) == ALLOWED[path], form
 
 
-@pytest.mark.parametrize("path", ["/api/user/profile/", "/health/live", "/health/ready"])
+@pytest.mark.parametrize(
+    "path", ["/api/user/profile/", "/api/user/sessions/", "/health/live", "/health/ready"]
+)
 async def test_head_answers_as_get_does_without_the_body(shared_service, path):
     headers = await credentials(shared_service, path)
     get = await shared_service.client.get(path, headers=headers)

@@ -28,14 +28,22 @@ PREFLIGHT = {
 
 
 @pytest.mark.parametrize("origin", ALLOWED)
-@pytest.mark.parametrize("path", ["/api/auth/login/", "/api/user/profile/", "/api/user/change-password"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/auth/login/",
+        "/api/user/profile/",
+        "/api/user/change-password",
+        "/api/user/sessions/0123456789abcdef0123456789abcdef/",
+    ],
+)
 async def test_a_preflight_of_an_allowed_origin_is_granted(shared_service, path, origin):
     answer = await shared_service.client.options(path, headers={"Origin": origin, **PREFLIGHT})
     assert answer.status_code == 204
     assert answer.headers["Access-Control-Allow-Origin"] == origin
     assert answer.headers["Vary"] == "Origin"
     methods = set(answer.headers["Access-Control-Allow-Methods"].split(", "))
-    assert {"GET", "POST"} <= methods <= {"GET", "HEAD", "POST", "OPTIONS"}
+    assert {"GET", "POST", "DELETE"} <= methods <= {"GET", "HEAD", "POST", "DELETE", "OPTIONS"}
     headers = {name.lower() for name in answer.headers["Access-Control-Allow-Headers"].split(", ")}
     assert {"authorization", "content-type"} <= headers
     assert "*" not in headers
@@ -50,6 +58,8 @@ async def test_a_preflight_of_an_allowed_origin_is_granted(shared_service, path,
         ("GET", "/api/user/profile/", 401),
         ("GET", "/api/nowhere/", 404),
         ("GET", "/api/auth/login/", 405),
+        ("DELETE", "/api/user/sessions/0123456789abcdef0123456789abcdef/", 401),
+        ("DELETE", "/api/user/profile/", 401),
     ],
 )
 async def test_an_allowed_origin_may_read_every_answer_and_its_exposed_headers(
@@ -87,6 +97,24 @@ async def test_a_preflight_of_another_origin_is_refused(shared_service):
     )
     assert answer.status_code == 400
     assert not [name for name in answer.headers if name.lower().startswith("access-control-allow-origin")]
+
+
+async def test_a_page_of_an_allowed_origin_ends_a_session_and_one_of_another_is_not_let_ask(
+    shared_service,
+):
+    access, _ = await shared_service.log_in()
+    headers = {"Authorization": f"Bearer {access}", "Origin": ALLOWED[0]}
+    answer = await shared_service.client.get("/api/user/sessions/", headers=headers)
+    (session_id,) = [each["id"] for each in answer.json() if each["is_current"]]
+    path = f"/api/user/sessions/{session_id}/"
+    asks = {"Access-Control-Request-Method": "DELETE", "Access-Control-Request-Headers": "authorization"}
+    refused = await shared_service.client.options(path, headers={"Origin": "http://evil.example", **asks})
+    assert refused.status_code == 400
+    granted = await shared_service.client.options(path, headers={"Origin": ALLOWED[0], **asks})
+    assert granted.status_code == 204
+    ended = await shared_service.client.delete(path, headers=headers)
+    assert (ended.status_code, ended.json()) == (200, {})
+    assert ended.headers["Access-Control-Allow-Origin"] == ALLOWED[0]
 
 
 async def test_the_developer_of_a_refused_page_finds_its_origin_in_the_log_once(start, caplog):

@@ -31,6 +31,10 @@ OPERATIONS = {
     "verifyToken": "POST /api/auth/token/verify/",
     "logOut": "POST /api/auth/logout/",
     "blacklistToken": "POST /api/auth/token/blacklist/",
+    "logOutEverywhere": "POST /api/auth/logout-all/",
+    "listSessions": "GET /api/user/sessions/",
+    "endSession": "DELETE /api/user/sessions/{session_id}/",
+    "endOtherSessions": "POST /api/user/sessions/revoke-others/",
     "showProfile": "GET /api/user/profile/",
     "changePassword": "POST /api/user/change-password/",
     "requestPasswordReset": "POST /api/auth/forgot-password/",
@@ -38,8 +42,9 @@ OPERATIONS = {
     "checkLiveness": "GET /health/live",
     "checkReadiness": "GET /health/ready",
 }
-PROTECTED = {"showProfile", "changePassword"}
-BODILESS = {"showProfile", "checkLiveness", "checkReadiness"}
+OF_SESSIONS = {"listSessions", "endSession", "endOtherSessions", "logOutEverywhere"}
+PROTECTED = {"showProfile", "changePassword", *OF_SESSIONS}
+BODILESS = {"showProfile", "checkLiveness", "checkReadiness", *OF_SESSIONS}
 
 
 def make_app(clock=None, **settings):
@@ -229,9 +234,10 @@ def test_every_operation_has_an_id_and_a_place_that_stay(document):
 def test_every_route_is_in_the_document(app, document):
     """With the trailing slash if it is of the API. HEAD and what only refuses a method are not in it."""
     routes = {
-        (f"{route.path}/" if route.path.startswith("/api/") else route.path, method.lower())
+        (f"{path}/" if path.startswith("/api/") else path, method.lower())
         for route in app.routes
         if isinstance(route, HTTPRoute)
+        for path in [route.path.replace(":str}", "}")]
         for method, (handler, _) in route.route_handler_map.items()
         if handler.resolve_include_in_schema() is not False and method not in {"HEAD", "OPTIONS"}
     }
@@ -255,6 +261,8 @@ def test_every_operation_documents_its_refusals(document, operations, operation_
         expected |= {400, 408, 413, 415}
     if operation_id in PROTECTED | {"logIn", "refreshSession", "verifyToken", "logOut", "blacklistToken"}:
         expected |= {401}
+    if operation_id == "endSession":
+        expected |= {404}
     assert refusals == expected
     assert operation["security"] == ([{"bearer": []}] if operation_id in PROTECTED else [])
     for status, name in {"401": "WWW-Authenticate", "503": "Retry-After"}.items():
@@ -278,7 +286,7 @@ def test_bodies_are_json_or_forms_and_every_field_is_described(document, operati
 
 def test_every_field_of_a_success_that_is_always_there_is_required(document):
     schemas = document["components"]["schemas"]
-    for name in ("Message", "Tokens", "ProfileAnswer", "Alive"):
+    for name in ("Message", "Tokens", "ProfileAnswer", "OwnSession", "Alive"):
         assert set(schemas[name]["required"]) == set(schemas[name]["properties"])
 
 
@@ -310,9 +318,11 @@ class Service:
         access=None,
         authorization=None,
         media_type=body.JSON,
+        session_id="",
         **fields,
     ):
         method, _, path = OPERATIONS[operation_id].partition(" ")
+        path = path.format(session_id=session_id)
         headers = {"Content-Type": media_type} if content is not None else {}
         authorization = authorization or (f"Bearer {access}" if access else None)
         headers |= {"Authorization": authorization} if authorization else {}
@@ -361,6 +371,9 @@ def test_the_examples_in_their_order_are_a_walk_through_the_service(service, ope
         got = service.send(operation_id, access=access, **{**sent, **tokens})
         status, expected = example_answer(operations, operation_id)
         assert got.status_code == status, got.text
+        if operation_id == "listSessions":
+            assert [list(each) for each in got.json()] == [list(each) for each in expected]
+            return got.json()
         if "access" in expected:
             assert set(got.json()) == set(expected)
         else:
@@ -373,8 +386,12 @@ def test_the_examples_in_their_order_are_a_walk_through_the_service(service, ope
     session = step("refreshSession", refresh=session.refresh)
     step("verifyToken", token=session.access)
     step("changePassword", access=session.access)
+    [listed] = step("listSessions", access=session.access)
+    step("endOtherSessions", access=session.access)
+    step("endSession", access=session.access, session_id=listed["id"])
     step("requestPasswordReset")
     step("resetPassword", token=service.mailed_token())
+    step("logOutEverywhere", access=service.log_in("newpassword123").access)
     step("logOut", refresh=service.log_in("newpassword123").refresh)
     step("blacklistToken", refresh=service.log_in("newpassword123").refresh)
     step("checkLiveness")
@@ -413,6 +430,7 @@ REFUSED = {
     ("NotAuthenticated", "bad token, or session over"): ("showProfile", {"access": "$over_access"}),
     ("NotAuthenticated", "expired token"): ("showProfile", {"access": "$old_access"}),
     ("NotAuthenticated", "refresh token"): ("showProfile", {"access": "$refresh"}),
+    ("endSession", "no such session"): ("endSession", {"access": "$access", "session_id": "0" * 32}),
     ("TokenRefused", "bad token"): ("verifyToken", {"token": "x"}),
     ("TokenRefused", "expired token"): ("refreshSession", {"refresh": "$old_refresh"}),
     ("TokenRefused", "access token where a refresh token is due"): ("logOut", {"refresh": "$access"}),

@@ -7,45 +7,66 @@ schema, and never 5xx. That good input is accepted is in the tests of each featu
 
 from __future__ import annotations
 
+import asyncio
+
 import schemathesis
 from litestar.testing import TestClient
 
 from identity.adapters.memory import PlainHasher
 from identity.container import build_container
+from identity.domain.secrets import Secret
 from identity.entrypoints.http.app import create_app
 from identity.settings import Settings
 
 CHECKS = {
     # A body of the right shape may still be refused for what is in it: a name that is taken, a weak password,
-    # a token that nobody issued, a control character.
-    "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "401"]},
+    # a token that nobody issued, a control character. And an id of the right shape may be nobody's.
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "401", "404"]},
     # The document says string, for that is what clients should send; but a number is taken as its text.
     "negative_data_rejection": {"enabled": False},
 }
 
 
-def documented() -> schemathesis.BaseSchema:
-    """The document, bound to a service that knows the account of its examples, and logged in to it."""
-    container = build_container(Settings(database_url="memory:", mail_url="memory:"))
-    container.hasher.override(PlainHasher())
-    app = create_app(container)
-    john = {"username": "john_doe", "email": "john@example.com", "password": "yourpassword123"}
-    with TestClient(app) as client:
-        assert client.post("/api/auth/register/", json=john).status_code == 201
-        access = client.post("/api/auth/login/", json=john).json()["access"]
-    config = schemathesis.Config.from_dict(
-        {
-            "generation": {"max-examples": 50, "deterministic": True},
-            "headers": {"Authorization": f"Bearer {access}"},
-            "checks": CHECKS,
-        }
-    )
-    return schemathesis.openapi.from_asgi("/api/schema/openapi.json", app, config=config)
+ENDS_EVERY_SESSION = "/api/auth/logout-all/"
+PASSWORD = "yourpassword123"
 
 
-schema = documented()
+class Service:
+    """A service that knows the account of the document's examples, and one more."""
+
+    def __init__(self) -> None:
+        self.container = build_container(Settings(database_url="memory:", mail_url="memory:"))
+        self.container.hasher.override(PlainHasher())
+        self.app = create_app(self.container)
+        with TestClient(self.app) as client:
+            for name in ("john_doe", "mary"):
+                body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
+                assert client.post("/api/auth/register/", json=body).status_code == 201
+        self.john = self.logged_in("john_doe")
+
+    def logged_in(self, name: str) -> dict[str, str]:
+        """The headers of one who is. While the schema drives the application no other client can."""
+        pair = asyncio.run(self.container.log_in()(username=name, password=Secret(PASSWORD)))
+        return {"Authorization": f"Bearer {pair.access}"}
+
+
+service = Service()
+schema = schemathesis.openapi.from_asgi(
+    "/api/schema/openapi.json",
+    service.app,
+    config=schemathesis.Config.from_dict(
+        {"generation": {"max-examples": 50, "deterministic": True}, "checks": CHECKS}
+    ),
+)
 
 
 @schema.parametrize()
 def test_whatever_arrives_is_answered_as_documented(case):
-    case.call_and_validate()
+    is_the_end = case.operation.path == ENDS_EVERY_SESSION
+    case.call_and_validate(headers=service.logged_in("mary") if is_the_end else service.john)
+
+
+def test_nothing_that_arrived_has_logged_john_out():
+    """Or all that came after it was refused for that, and nothing else was tested."""
+    with TestClient(service.app) as client:
+        assert client.get("/api/user/profile/", headers=service.john).status_code == 200

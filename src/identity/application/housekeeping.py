@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from identity.application.conflicts import retried_on_conflict
+from identity.application.login import DEVICES_REMEMBERED
 from identity.application.ports import BeginUnitOfWork, Clock, UnitOfWork
 
 # Longer than any clock may step back: what is deleted is refused for want of a row, and stays refused.
@@ -20,21 +21,24 @@ class Purged:
     """How many of each were deleted."""
 
     sessions: int
+    devices: int
     one_time_tokens: int
     dead_letters: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeExpired:
-    """Deletes sessions and one-time tokens that are long expired, and dead letters older than 30 days."""
+    """Deletes sessions and one-time tokens long expired, devices long unseen, dead letters of 30 days ago."""
 
     begin: BeginUnitOfWork
     clock: Clock
 
     async def __call__(self) -> Purged:
-        expired, died = self.clock.now() - KEPT_AFTER_EXPIRY, self.clock.now() - DEAD_LETTERS_KEPT
+        now = self.clock.now()
+        expired, unseen, died = now - KEPT_AFTER_EXPIRY, now - DEVICES_REMEMBERED, now - DEAD_LETTERS_KEPT
         return Purged(
             sessions=await self._all(lambda uow: uow.sessions.purge(expired_before=expired, limit=BATCH)),
+            devices=await self._all(lambda uow: uow.devices.purge(seen_before=unseen, limit=BATCH)),
             one_time_tokens=await self._all(
                 lambda uow: uow.one_time_tokens.purge(expired_before=expired, limit=BATCH)
             ),

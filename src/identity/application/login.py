@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from identity.application.conflicts import retried_on_conflict
+from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import BeginUnitOfWork, Clock, PasswordHasher, Randomness, ReadUnitOfWork
 from identity.application.sessions import SignTokens
 from identity.domain.errors import Conflict, InvalidInput, LoginRefused
@@ -18,10 +19,14 @@ from identity.domain.text import BLANK, has_control_characters
 from identity.domain.tokens import TokenPair
 from identity.domain.user import User
 
+DEVICES_REMEMBERED = timedelta(days=90)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogIn:
     """Begins a session for the account with this username, or this e-mail address, and this password.
+
+    Its owner gets a mail when the device has not been seen for 90 days, but not for the first login.
 
     A text with an `@` is looked up as an address only, so that no username can stand in for an address.
     Unknown, wrong and disabled make the same port calls and take the same time.
@@ -39,6 +44,7 @@ class LogIn:
     randomness: Randomness
     session_lifetime: timedelta
     sessions_per_account: int
+    new_device_mail: bool
 
     @retried_on_conflict
     async def __call__(
@@ -67,6 +73,10 @@ class LogIn:
             await uow.audit_log.append(
                 LoggedIn(at=now, user_id=user.id, session_id=session.id, client=client)
             )
+            is_known = await uow.devices.see(user.id, client.device, at=now, since=now - DEVICES_REMEMBERED)
+            is_first_login = user.last_login_at is None
+            if self.new_device_mail and not is_known and not is_first_login:
+                await uow.outbox.put(self._notice(user, client=client, at=now))
         return await self.sign_tokens(session, refresh_jti=session.current, at=now)
 
     async def _find(self, username: str) -> User | None:
@@ -77,6 +87,11 @@ class LogIn:
             if "@" in text:
                 return await uow.users.with_email(EmailAddress(text))
             return await uow.users.with_username(Username(text))
+
+    def _notice(self, user: User, *, client: Client, at: datetime) -> MailIntent:
+        return MailIntent.about(
+            user.id, MailKind.NEW_DEVICE, id=self.randomness.identifier(), at=at, client=client
+        )
 
     def _new_session(self, user: User, *, client: Client, at: datetime) -> Session:
         return Session(

@@ -17,6 +17,7 @@ class MailKind(StrEnum):
     PASSWORD_RESET = "password_reset"
     PASSWORD_CHANGED = "password_changed"
     SESSION_REUSED = "session_reused"
+    NEW_DEVICE = "new_device"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,12 @@ class PasswordChangedMail(Mail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionReusedMail(Mail):
+    at: datetime
+    client: Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDeviceMail(Mail):
     at: datetime
     client: Client
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,6 +15,7 @@ from identity.application.mail import (
     Mail,
     MailIntent,
     MailKind,
+    NewDeviceMail,
     PasswordChangedMail,
     PasswordResetMail,
     SessionReusedMail,
@@ -43,6 +45,11 @@ MOST_ATTEMPTS = 12
 FIRST_DELAY = timedelta(seconds=30)
 LONGEST_DELAY = timedelta(hours=1)
 RESETS_A_DAY = 5
+NOTICES: Mapping[MailKind, type[PasswordChangedMail | SessionReusedMail | NewDeviceMail]] = {
+    MailKind.PASSWORD_CHANGED: PasswordChangedMail,
+    MailKind.SESSION_REUSED: SessionReusedMail,
+    MailKind.NEW_DEVICE: NewDeviceMail,
+}
 RESETS_COUNTED_FOR = timedelta(days=1)
 
 
@@ -139,8 +146,9 @@ class DeliverMail:
         client = Client(
             address=intent.values.get("address", ""), user_agent=intent.values.get("user_agent", "")
         )
-        notice = PasswordChangedMail if intent.kind is MailKind.PASSWORD_CHANGED else SessionReusedMail
-        return notice(to=user.email, username=user.username, at=intent.created_at, client=client)
+        return NOTICES[intent.kind](
+            to=user.email, username=user.username, at=intent.created_at, client=client
+        )
 
     async def _mint(self, uow: UnitOfWork, intent: MailIntent, user: User, *, at: datetime) -> Secret | None:
         earlier = await uow.one_time_tokens.count_intents(

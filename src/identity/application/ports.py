@@ -65,14 +65,23 @@ class Sessions(Protocol):
     async def get_with_user(self, session_id: str) -> tuple[Session, User] | None:
         """The session, dead or alive, and its account, in one round trip."""
 
+    async def of_user(self, user_id: int) -> tuple[Session, ...]:
+        """Every session of the account that was not revoked, the one used last first."""
+
+    async def touch(self, session_id: str, *, at: datetime, unless_since: datetime) -> bool:
+        """Notes a use, unless one was noted later than `unless_since`. False: nothing was changed."""
+
     async def rotate(self, before: Session, after: Session) -> bool:
         """Stores `after`, if the session still has the three token ids of `before` and is not revoked.
 
         One compare-and-swap. False: another request was first, nothing was changed.
         """
 
-    async def revoke(self, session_id: str, *, at: datetime) -> bool:
-        """Ends one session. False: it was over already, or is not there; nothing was changed."""
+    async def revoke(self, session_id: str, *, at: datetime, user_id: int | None = None) -> bool:
+        """Ends one session, only of this account if one is given.
+
+        False: it was over already, is another's or is not there; nothing was changed.
+        """
 
     async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
         """Ends all sessions of the account, `besides` one."""
@@ -82,6 +91,19 @@ class Sessions(Protocol):
 
     async def purge(self, *, expired_before: datetime, limit: int) -> int:
         """Deletes sessions whose absolute end is earlier, but at most `limit` of them; how many."""
+
+
+class Devices(Protocol):
+    """Where the logins of an account came from (`Client.device`)."""
+
+    async def see(self, user_id: int, device: Digest, *, at: datetime, since: datetime) -> bool:
+        """Notes a login from the device; whether there was one later than `since` before.
+
+        In the unit of work of `Users.record_login`, which makes logins of one account wait for each other.
+        """
+
+    async def purge(self, *, seen_before: datetime, limit: int) -> int:
+        """Deletes devices last seen earlier, but at most `limit` of them; how many."""
 
 
 class OneTimeTokens(Protocol):
@@ -166,6 +188,7 @@ class UnitOfWork:
 
     users: Users
     sessions: Sessions
+    devices: Devices
     one_time_tokens: OneTimeTokens
     outbox: Outbox
     audit_log: AuditLog

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from identity.application.conflicts import retried_on_conflict
 from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import BeginUnitOfWork, Clock, Randomness, ReadUnitOfWork, Tokens, UnitOfWork
-from identity.domain.errors import AccessTokenRefused, Conflict, TokenFault, TokenRefused
+from identity.domain.errors import AccessTokenRefused, Conflict, TokenFault, TokenRefused, Unavailable
 from identity.domain.events import LoggedOut, RefreshTokenReused
 from identity.domain.session import UNKNOWN_CLIENT, Client, Session
 from identity.domain.tokens import Claims, TokenKind, TokenPair
 from identity.domain.user import User
+
+log = logging.getLogger(__name__)
+
+USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,24 +156,37 @@ class VerifyToken:
 class Authenticate:
     """Tells from an access token whose request this is. Asks the session, so that its end holds at once.
 
+    Notes that the session was used, at most once a minute.
+
     Raises:
         AccessTokenRefused: the token is not good, or its session is over.
     """
 
     read: ReadUnitOfWork
+    begin: BeginUnitOfWork
     tokens: Tokens
     clock: Clock
     idle: timedelta
 
     async def __call__(self, *, access: str) -> Principal:
+        now = self.clock.now()
         try:
             claims = await self.tokens.read(access, expected=TokenKind.ACCESS)
             async with self.read() as uow:
-                session, user = await _named_by(claims, uow, at=self.clock.now(), idle=self.idle)
+                session, user = await _named_by(claims, uow, at=now, idle=self.idle)
         except TokenRefused as refusal:
             over = refusal.reason is TokenFault.BLACKLISTED
             raise AccessTokenRefused(TokenFault.INVALID if over else refusal.reason) from None
+        if session.last_used_at <= now - USE_NOTED_EVERY:
+            await self._note_use(session, at=now)
         return Principal(user=user, session=session)
+
+    async def _note_use(self, session: Session, *, at: datetime) -> None:
+        try:
+            async with self.begin() as uow:
+                await uow.sessions.touch(session.id, at=at, unless_since=at - USE_NOTED_EVERY)
+        except Unavailable as error:  # no reason to refuse what only reads
+            log.warning("the use of a session could not be noted: %s", error)
 
 
 async def find_live(

@@ -9,6 +9,7 @@
     ├── OneTimeTokenRefused      invalid_one_time_token    bad, used, expired or foreign: one answer
     ├── TokenRefused             token_not_valid           an access or refresh token, with a `reason`
     │   └── AccessTokenRefused                             the same where it was to authenticate a request
+    ├── SessionNotFound          session_not_found         none of one's own, or over already
     ├── Unavailable              unavailable               try again after `retry_after`
     │   └── Conflict                                       lost a race; the use case may be run again
     ├── MailDeferred             mail_deferred             the mail server says: later
@@ -86,6 +87,10 @@ class TokenRefused(IdentityError):
 
 class AccessTokenRefused(TokenRefused):
     pass
+
+
+class SessionNotFound(IdentityError):
+    code = "session_not_found"
 
 
 class Unavailable(IdentityError):

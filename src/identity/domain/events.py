@@ -36,6 +36,18 @@ class LoggedOut(Event):
     """A session was ended by its owner."""
 
 
+class SessionEnded(Event):
+    """The owner ended a session, from that one or another."""
+
+
+class OtherSessionsEnded(Event):
+    """The owner ended all sessions but the one named."""
+
+
+class AllSessionsEnded(Event):
+    """The owner ended all sessions, the one named among them."""
+
+
 class RefreshTokenReused(Event):
     """A superseded refresh token was presented, and its session ended for it."""
 

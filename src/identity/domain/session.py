@@ -3,7 +3,8 @@
 A session knows three of its refresh tokens by their `jti`. Presenting
 
 1. `current`: the client gets the `pending` child. A child handed out less than the reuse window ago is handed
-   out again (two tabs at once, a lost answer) and its window starts anew; otherwise a new child replaces it.
+   out again (two tabs at once, a lost answer) and its window starts anew, but for `SLIDES` windows in all, or
+   a thief who asks often enough would get the owner's children for ever; otherwise a new child replaces it.
 2. `pending`: its first use promotes it. It becomes current, current becomes previous, a new child is pending.
 3. `previous`, within the reuse window of that promotion: the pending child again (the slow tab).
 4. any other genuine token: it was superseded, so two parties hold copies. The session must end.
@@ -15,9 +16,19 @@ one it has.
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
+
+from identity.domain.secrets import Digest
+
+_VERSION = re.compile(r"[0-9]+(?:[._][0-9]+)*")
+
+SLIDES = 5
+"""For how many reuse windows one child is handed out at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +37,13 @@ class Client:
 
     address: str = ""
     user_agent: str = ""
+
+    @property
+    def device(self) -> Digest:
+        """The same for the same program on the same network: versions and single addresses do not count."""
+        program = _VERSION.sub("", self.user_agent)
+        place = f"{program}\0{_network(self.address)}"
+        return Digest(hashlib.sha256(place.encode(errors="surrogatepass")).digest())
 
 
 UNKNOWN_CLIENT = Client()
@@ -38,6 +56,8 @@ class Session:
     current: str
     pending: str | None = None
     previous: str | None = None
+    pending_since: datetime | None = None
+    """When `pending` was first given to a client."""
     handed_out_at: datetime | None = None
     """When `pending` was last given to a client."""
     promoted_at: datetime | None = None
@@ -62,22 +82,51 @@ class Session:
 
         `child` is a fresh id for a new pending token, if one is needed. `None` means reuse.
         """
+        since = self._first_handed_out(window)
         if jti == self.current:
-            if self.pending is not None and _within(window, self.handed_out_at, at):
-                return self._handing_out(self.pending, at=at)
-            return self._handing_out(child, at=at)
+            if self.pending is not None and self._is_fresh(since, at=at, window=window):
+                return self._handing_out(self.pending, since=since, at=at)
+            return self._handing_out(child, since=at, at=at)
         if jti == self.pending:
             promoted = replace(self, current=jti, previous=self.current, promoted_at=at)
-            return promoted._handing_out(child, at=at)
+            return promoted._handing_out(child, since=at, at=at)
         if self.pending is not None and self._is_slow_tab(jti, at=at, window=window):
-            return self._handing_out(self.pending, at=at)
+            return self._handing_out(self.pending, since=since, at=at)
         return None
 
-    def _handing_out(self, pending: str, *, at: datetime) -> Self:
-        return replace(self, pending=pending, handed_out_at=at, last_used_at=max(self.last_used_at, at))
+    def _handing_out(self, pending: str, *, since: datetime | None, at: datetime) -> Self:
+        return replace(
+            self,
+            pending=pending,
+            pending_since=since,
+            handed_out_at=at,
+            last_used_at=max(self.last_used_at, at),
+        )
+
+    def _is_fresh(self, since: datetime | None, *, at: datetime, window: timedelta) -> bool:
+        """Whether `pending`, first handed out at `since`, is to be handed out again."""
+        return _within(window, self.handed_out_at, at) and _within(SLIDES * window, since, at)
+
+    def _first_handed_out(self, window: timedelta) -> datetime | None:
+        since = self.pending_since
+        if since is None or not _within(SLIDES * window, since, self.handed_out_at or since):
+            # Of a release that does not know the column: it leaves it empty, or as it was for another child.
+            return self.handed_out_at
+        return since
 
     def _is_slow_tab(self, jti: str, *, at: datetime, window: timedelta) -> bool:
         return jti == self.previous and _within(window, self.promoted_at, at)
+
+
+def _network(address: str) -> str:
+    """What a provider gives to one customer or site: a /24, for IPv6 a /48."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = ip.ipv4_mapped or ip  # as a socket for both shows a client that came by IPv4
+    return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 48), strict=False))
 
 
 def _within(window: timedelta, since: datetime | None, at: datetime) -> bool:

@@ -103,7 +103,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     )
     refresh_idle: Annotated[
         timedelta,
-        "How long a session lives without being refreshed, within IDENTITY_REFRESH_LIFETIME.",
+        "How long a session lives unused, within IDENTITY_REFRESH_LIFETIME.",
         duration(most=365 * _DAY),
     ] = 7 * _DAY
     refresh_lifetime: Annotated[timedelta, "How long a session lives at most.", duration(most=365 * _DAY)] = (
@@ -119,6 +119,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     sessions_per_account: Annotated[
         int, "Live sessions an account may have; one more ends the oldest.", integer(1, 10_000)
     ] = 50
+    new_device_mail: Annotated[
+        bool,
+        "Mail the owner when somebody logs in from a browser and network not seen for 90 days.",
+        values.boolean,
+    ] = True
     hasher: Annotated[str, "How passwords are hashed: argon2 or package.module:Class.", values.hasher] = (
         "argon2"
     )

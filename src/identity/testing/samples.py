@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +30,10 @@ def new_user(username: str = "ann", email: str | None = None, **values: Any) -> 
 def new_session(user: User, id: str = "s", **values: Any) -> Session:
     given: dict[str, Any] = {"current": "c", "created_at": NOW, "last_used_at": NOW, "expires_at": NOW + HOUR}
     return Session(id=id, user_id=user.id, **given | values)
+
+
+def new_device(name: str = "d") -> Digest:
+    return Digest(hashlib.sha256(name.encode()).digest())
 
 
 def new_token(user: User, digest: bytes = b"1" * 32, **values: Any) -> OneTimeToken:

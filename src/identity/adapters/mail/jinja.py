@@ -21,6 +21,7 @@ from identity.adapters.mail.mime import parse_sender
 from identity.application.mail import (
     Mail,
     Message,
+    NewDeviceMail,
     PasswordChangedMail,
     PasswordResetMail,
     SessionReusedMail,
@@ -40,6 +41,7 @@ _SAMPLES = (
     PasswordResetMail(**_READER, link=Secret("http://localhost/"), expires_in=timedelta(hours=1)),
     PasswordChangedMail(**_DEED),
     SessionReusedMail(**_DEED),
+    NewDeviceMail(**_DEED),
     TestMail(**_READER),
 )
 

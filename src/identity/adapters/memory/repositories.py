@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from identity.adapters.memory.state import IssuedToken, QueuedIntent, State, in_utc
+from identity.adapters.memory.state import IssuedToken, QueuedIntent, State, in_utc, utc
 from identity.application.mail import ClaimedIntent, MailIntent
 from identity.domain.errors import Conflict, EmailTaken, UsernameTaken
 from identity.domain.events import Event
@@ -107,6 +107,18 @@ class MemorySessions:
         session = state.sessions.get(session_id)
         return None if session is None else (session, state.users[session.user_id])
 
+    async def of_user(self, user_id: int) -> tuple[Session, ...]:
+        by_id = sorted(self._unrevoked(self.view.seen(), user_id), key=lambda session: session.id)
+        return tuple(sorted(by_id, key=lambda session: session.last_used_at, reverse=True))
+
+    async def touch(self, session_id: str, *, at: datetime, unless_since: datetime) -> bool:
+        sessions = self.view.changed().sessions
+        stored = sessions.get(session_id)
+        if stored is None or stored.last_used_at > unless_since:
+            return False
+        sessions[session_id] = replace(stored, last_used_at=at)
+        return True
+
     async def rotate(self, before: Session, after: Session) -> bool:
         sessions = self.view.changed().sessions
         stored = sessions.get(before.id)
@@ -117,27 +129,31 @@ class MemorySessions:
             current=after.current,
             pending=after.pending,
             previous=after.previous,
+            pending_since=after.pending_since,
             handed_out_at=after.handed_out_at,
             promoted_at=after.promoted_at,
             last_used_at=after.last_used_at,
         )
         return True
 
-    async def revoke(self, session_id: str, *, at: datetime) -> bool:
+    async def revoke(self, session_id: str, *, at: datetime, user_id: int | None = None) -> bool:
         sessions = self.view.changed().sessions
         stored = sessions.get(session_id)
         if stored is None or stored.revoked_at is not None or stored.expires_at <= at:
+            return False
+        if user_id is not None and stored.user_id != user_id:
             return False
         sessions[session_id] = replace(stored, revoked_at=at)
         return True
 
     async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
-        for session in self._unrevoked(user_id):
+        for session in self._unrevoked(self.view.changed(), user_id):
             if session.id != besides:
                 self.view.changed().sessions[session.id] = replace(session, revoked_at=at)
 
     async def revoke_surplus(self, user_id: int, *, keep: int, at: datetime) -> None:
-        live = [session for session in self._unrevoked(user_id) if at < session.expires_at]
+        unrevoked = self._unrevoked(self.view.changed(), user_id)
+        live = [session for session in unrevoked if at < session.expires_at]
         oldest_first = sorted(live, key=lambda session: session.created_at)
         for session in oldest_first[: max(0, len(live) - keep)]:
             self.view.changed().sessions[session.id] = replace(session, revoked_at=at)
@@ -146,13 +162,28 @@ class MemorySessions:
         sessions = self.view.changed().sessions
         return _drop(sessions, lambda session: session.expires_at < expired_before, limit)
 
-    def _unrevoked(self, user_id: int) -> list[Session]:
-        sessions = self.view.changed().sessions.values()
+    def _unrevoked(self, state: State, user_id: int) -> list[Session]:
+        sessions = state.sessions.values()
         return [each for each in sessions if each.user_id == user_id and each.revoked_at is None]
 
 
 def _generations(session: Session) -> tuple[str, str | None, str | None]:
     return session.current, session.pending, session.previous
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryDevices:
+    view: View
+
+    async def see(self, user_id: int, device: Digest, *, at: datetime, since: datetime) -> bool:
+        state = self.view.changed()
+        _require_user(state, user_id)
+        seen_at = state.devices.get((user_id, device))
+        state.devices[user_id, device] = utc(at if seen_at is None else max(seen_at, at))
+        return seen_at is not None and seen_at > since
+
+    async def purge(self, *, seen_before: datetime, limit: int) -> int:
+        return _drop(self.view.changed().devices, lambda seen_at: seen_at < seen_before, limit)
 
 
 @dataclass(frozen=True, slots=True)

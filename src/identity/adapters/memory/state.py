@@ -19,6 +19,13 @@ V = TypeVar("V")
 R = TypeVar("R", bound=Any)
 
 
+def utc(time: datetime) -> datetime:
+    """Raises `ValueError` for a time without a time zone."""
+    if time.tzinfo is None:
+        raise ValueError("a time without a time zone")
+    return time.astimezone(UTC)
+
+
 def in_utc(record: R) -> R:
     """The record with all its times in UTC. Raises `ValueError` for one without a time zone."""
     changed: dict[str, object] = {}
@@ -26,9 +33,7 @@ def in_utc(record: R) -> R:
         before = getattr(record, each.name)
         after = before
         if isinstance(before, datetime):
-            if before.tzinfo is None:
-                raise ValueError("a time without a time zone")
-            after = before.astimezone(UTC)
+            after = utc(before)
         elif is_dataclass(before):
             after = in_utc(before)
         if after is not before:
@@ -79,6 +84,7 @@ class State:
     usernames: dict[str, int] = field(default_factory=dict)
     emails: dict[str, int] = field(default_factory=dict)
     sessions: Table[str, Session] = field(default_factory=Table)
+    devices: dict[tuple[int, Digest], datetime] = field(default_factory=dict)
     one_time_tokens: Table[Digest, IssuedToken] = field(default_factory=Table)
     outbox: Table[str, QueuedIntent] = field(default_factory=Table)
     signing_keys: Table[str, SigningKey] = field(default_factory=Table)

@@ -10,6 +10,7 @@ from typing import Any
 
 from identity.adapters.memory.repositories import (
     MemoryAuditLog,
+    MemoryDevices,
     MemoryOneTimeTokens,
     MemoryOutbox,
     MemorySessions,
@@ -76,6 +77,7 @@ class MemoryStorage:
         return UnitOfWork(
             users=MemoryUsers(view, self._ids.__next__),
             sessions=MemorySessions(view),
+            devices=MemoryDevices(view),
             one_time_tokens=MemoryOneTimeTokens(view),
             outbox=MemoryOutbox(view),
             audit_log=MemoryAuditLog(view),

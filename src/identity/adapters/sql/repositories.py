@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import RowMapping, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity.adapters.sql.devices import SqlDevices
 from identity.adapters.sql.dialects import Dialect
 from identity.adapters.sql.one_time_tokens import SqlOneTimeTokens
 from identity.adapters.sql.outbox import SqlOutbox
@@ -33,6 +34,7 @@ def unit_of_work(connection: AsyncConnection, dialect: Dialect) -> UnitOfWork:
     return UnitOfWork(
         users=SqlUsers(connection, dialect),
         sessions=SqlSessions(connection),
+        devices=SqlDevices(connection),
         one_time_tokens=SqlOneTimeTokens(connection),
         outbox=SqlOutbox(connection, dialect),
         audit_log=SqlAuditLog(connection),

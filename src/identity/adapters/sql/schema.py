@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from identity.adapters.sql.types import Instant, digest, key, number, text
 
-REVISION = "0002_0001"
+REVISION = "0003_0001"
 """The newest revision in `migrations/versions/`, known without importing Alembic."""
 
 metadata = MetaData(
@@ -56,6 +56,7 @@ sessions = Table(
     Column("current_jti", key(32), nullable=False),
     Column("pending_jti", key(32)),
     Column("previous_jti", key(32)),
+    Column("pending_since", Instant),
     Column("handed_out_at", Instant),
     Column("promoted_at", Instant),
     Column("created_at", Instant, nullable=False),
@@ -66,6 +67,15 @@ sessions = Table(
     Column("client_user_agent", text(), nullable=False),
     Index(None, "user_id", "created_at"),
     Index(None, "expires_at"),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("user_id", number(), ForeignKey(users.c.id), primary_key=True, autoincrement=False),
+    Column("digest", digest(), primary_key=True),
+    Column("last_seen_at", Instant, nullable=False),
+    Index(None, "last_seen_at"),
 )
 
 one_time_tokens = Table(

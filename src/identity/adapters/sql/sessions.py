@@ -20,6 +20,16 @@ _WITH_USER = (
     .join(users, users.c.id == sessions.c.user_id)
     .where(sessions.c.id == bindparam("session"))
 )
+_UNREVOKED_OF_USER = (
+    select(sessions)
+    .where(sessions.c.user_id == bindparam("account"), sessions.c.revoked_at.is_(None))
+    .order_by(sessions.c.last_used_at.desc(), sessions.c.id)
+)
+_TOUCH = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("session"), sessions.c.last_used_at <= bindparam("unless_since"))
+    .values(last_used_at=bindparam("now"))
+)
 _ROTATE = (
     update(sessions)
     .where(
@@ -33,6 +43,7 @@ _ROTATE = (
         current_jti=bindparam("current_after"),
         pending_jti=bindparam("pending_after"),
         previous_jti=bindparam("previous_after"),
+        pending_since=bindparam("pending_for"),
         handed_out_at=bindparam("handed_out"),
         promoted_at=bindparam("promoted"),
         last_used_at=bindparam("used"),
@@ -40,6 +51,7 @@ _ROTATE = (
 )
 _UNREVOKED = update(sessions).where(sessions.c.revoked_at.is_(None)).values(revoked_at=bindparam("now"))
 _REVOKE = _UNREVOKED.where(sessions.c.id == bindparam("session"), sessions.c.expires_at > bindparam("now"))
+_REVOKE_OWN = _REVOKE.where(sessions.c.user_id == bindparam("account"))
 _REVOKE_ALL = _UNREVOKED.where(sessions.c.user_id == bindparam("account"))
 _REVOKE_OTHERS = _REVOKE_ALL.where(sessions.c.id != bindparam("spared"))
 _REVOKE_THESE = _UNREVOKED.where(sessions.c.id.in_(bindparam("these", expanding=True)))
@@ -67,6 +79,14 @@ class SqlSessions:
         row = (await self.connection.execute(_WITH_USER, {"session": session_id})).mappings().first()
         return None if row is None else (_from_row(row), user_from_row(row))
 
+    async def of_user(self, user_id: int) -> tuple[Session, ...]:
+        rows = await self.connection.execute(_UNREVOKED_OF_USER, {"account": user_id})
+        return tuple(_from_row(row) for row in rows.mappings())
+
+    async def touch(self, session_id: str, *, at: datetime, unless_since: datetime) -> bool:
+        this = {"session": session_id, "now": at, "unless_since": unless_since}
+        return (await self.connection.execute(_TOUCH, this)).rowcount == 1
+
     async def rotate(self, before: Session, after: Session) -> bool:
         result = await self.connection.execute(
             _ROTATE,
@@ -78,6 +98,7 @@ class SqlSessions:
                 "current_after": after.current,
                 "pending_after": after.pending,
                 "previous_after": after.previous,
+                "pending_for": after.pending_since,
                 "handed_out": after.handed_out_at,
                 "promoted": after.promoted_at,
                 "used": after.last_used_at,
@@ -85,8 +106,12 @@ class SqlSessions:
         )
         return result.rowcount == 1
 
-    async def revoke(self, session_id: str, *, at: datetime) -> bool:
-        result = await self.connection.execute(_REVOKE, {"session": session_id, "now": at})
+    async def revoke(self, session_id: str, *, at: datetime, user_id: int | None = None) -> bool:
+        this: dict[str, Any] = {"session": session_id, "now": at}
+        if user_id is None:
+            result = await self.connection.execute(_REVOKE, this)
+        else:
+            result = await self.connection.execute(_REVOKE_OWN, this | {"account": user_id})
         return result.rowcount == 1
 
     async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
@@ -113,6 +138,7 @@ def _from_row(row: RowMapping) -> Session:
         current=row[sessions.c.current_jti],
         pending=row[sessions.c.pending_jti],
         previous=row[sessions.c.previous_jti],
+        pending_since=row[sessions.c.pending_since],
         handed_out_at=row[sessions.c.handed_out_at],
         promoted_at=row[sessions.c.promoted_at],
         created_at=row[sessions.c.created_at],
@@ -130,6 +156,7 @@ def _to_row(session: Session) -> dict[str, Any]:
         "current_jti": session.current,
         "pending_jti": session.pending,
         "previous_jti": session.previous,
+        "pending_since": session.pending_since,
         "handed_out_at": session.handed_out_at,
         "promoted_at": session.promoted_at,
         "created_at": session.created_at,

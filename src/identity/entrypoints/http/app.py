@@ -10,7 +10,7 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from identity.container import Container
-from identity.entrypoints.http import health, login, passwords, profile, registration, sessions
+from identity.entrypoints.http import health, login, own_sessions, passwords, profile, registration, sessions
 from identity.entrypoints.http.authentication import provide_client, provide_principal
 from identity.entrypoints.http.cors import RefusedOrigins, cors_config
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
@@ -23,6 +23,11 @@ ROUTES = [
     sessions.refresh,
     sessions.verify,
     sessions.log_out,
+    own_sessions.show,
+    own_sessions.end,
+    own_sessions.end_others,
+    own_sessions.end_all,
+    *own_sessions.BY_OTHER_METHODS,
     profile.show,
     profile.show_by_other_methods,
     passwords.change,
@@ -42,6 +47,10 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         "register_user": container.register_user(),
         "log_in": container.log_in(),
         "refresh_session": container.refresh_session(),
+        "list_sessions": container.list_sessions(),
+        "end_session": container.end_session(),
+        "end_other_sessions": container.end_other_sessions(),
+        "end_all_sessions": container.end_all_sessions(),
         "log_out": container.log_out(),
         "verify_token": container.verify_token(),
         "authenticate": container.authenticate(),

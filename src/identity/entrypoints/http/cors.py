@@ -17,7 +17,7 @@ _MOST_TOLD = 20  # origins; whoever sends made-up ones does not fill the log
 def cors_config(origins: Sequence[str]) -> CORSConfig:
     return CORSConfig(
         allow_origins=list(origins),
-        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+        allow_methods=["GET", "HEAD", "POST", "DELETE", "OPTIONS"],
         allow_headers=["authorization", "content-type"],
         expose_headers=["Retry-After", "X-Request-ID"],
     )

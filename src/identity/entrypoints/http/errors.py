@@ -18,6 +18,7 @@ from identity.domain.errors import (
     InvalidInput,
     LoginRefused,
     OneTimeTokenRefused,
+    SessionNotFound,
     TokenFault,
     TokenRefused,
     Unavailable,
@@ -100,6 +101,7 @@ REFUSALS: dict[type[IdentityError], Callable[[Any], Refusal]] = {
     ),
     TokenRefused: _token_refused,
     AccessTokenRefused: _access_token_refused,
+    SessionNotFound: _constant(404, {"detail": "Not found.", "code": SessionNotFound.code}),
     Unavailable: _unavailable,
 }
 """Every refusal that reaches a client. A subclass is answered as its nearest ancestor here."""

@@ -92,12 +92,15 @@ def complete(app: Litestar) -> None:
     writes. `$ref`s get what they refer to. HEAD is left out: it is what HTTP says of any GET.
     """
     document = app.openapi_schema
-    paths = sorted((document.paths or {}).items())
-    document.paths = {f"{path}/" if path.startswith("/api/") else path: item for path, item in paths}
+    paths = sorted(
+        (f"{path}/" if path.startswith("/api/") else path, item)
+        for path, item in (document.paths or {}).items()
+    )
+    document.paths = dict(paths)
     document.components.schemas |= REFUSAL_SCHEMAS
     for _, item in paths:
         item.head = None
-        for operation in (item.get, item.post):
+        for operation in (item.get, item.post, item.delete):
             if isinstance(operation, Documented):
                 document.components.schemas |= operation.schemas
 
@@ -171,7 +174,7 @@ class Documented(Operation):
 
 
 def operation(
-    answer: msgspec.Struct,
+    answer: msgspec.Struct | list[Any],
     *,
     takes: Body | None = None,
     invalid: Node | None = None,
@@ -202,7 +205,8 @@ def operation(
 
         def __post_init__(self) -> None:
             # Litestar has the status and the schema of the answer from the handler; the rest is said here.
-            derived: Node = dict(self.responses or {})
+            # The 400 that it adds for a parameter is never answered: any text is one.
+            derived: Node = {code: each for code, each in (self.responses or {}).items() if code < "400"}
             for response in derived.values():
                 response.content[JSON].example = answer
             self.responses = {**derived, **{str(status): refusals[status] for status in sorted(refusals)}}

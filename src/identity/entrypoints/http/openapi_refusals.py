@@ -172,5 +172,10 @@ COMMON_REFUSALS: Node = {
         examples={"unavailable": {"detail": UNAVAILABLE}},
     ),
 }
+SESSION_NOT_FOUND = refusal(
+    "The account has no such session, or it is over already.",
+    "Detail",
+    examples={"no such session": {"detail": "Not found.", "code": "session_not_found"}},
+)
 NOT_AUTHENTICATED = common("NotAuthenticated")
 TOKEN_REFUSED = common("TokenRefused")

@@ -52,14 +52,14 @@ async def show(
         id=profile.id,
         username=profile.username,
         email=profile.email,
-        date_joined=_in_seconds(profile.date_joined),
-        last_updated=_in_seconds(profile.last_updated),
+        date_joined=in_seconds(profile.date_joined),
+        last_updated=in_seconds(profile.last_updated),
     )
 
 
 show_by_other_methods = other_methods("/api/user/profile/", HttpMethod.GET, HttpMethod.HEAD)
 
 
-def _in_seconds(at: datetime) -> datetime:
+def in_seconds(at: datetime) -> datetime:
     """As the contract writes times: UTC, whole seconds, a `Z` at the end."""
     return at.astimezone(UTC).replace(microsecond=0)

@@ -2,6 +2,7 @@
 
 from identity.testing.storage.audit_log import AuditLogBehaviour
 from identity.testing.storage.concurrency import Concurrency
+from identity.testing.storage.devices import DevicesBehaviour
 from identity.testing.storage.one_time_tokens import OneTimeTokensBehaviour
 from identity.testing.storage.outbox import OutboxBehaviour
 from identity.testing.storage.sessions import SessionsBehaviour
@@ -16,6 +17,7 @@ from identity.testing.storage.users import UsersBehaviour
 class StorageConformance(
     UsersBehaviour,
     SessionsBehaviour,
+    DevicesBehaviour,
     OneTimeTokensBehaviour,
     OutboxBehaviour,
     AuditLogBehaviour,
@@ -47,6 +49,7 @@ class StorageConformance(
 __all__ = [
     "AuditLogBehaviour",
     "Concurrency",
+    "DevicesBehaviour",
     "OneTimeTokensBehaviour",
     "OutboxBehaviour",
     "SessionsBehaviour",

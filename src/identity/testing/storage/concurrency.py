@@ -20,9 +20,11 @@ from identity.domain.session import Session
 from identity.domain.user import User
 from identity.testing.samples import (
     HOUR,
+    MICROSECOND,
     NOW,
     RESET,
     SECOND,
+    new_device,
     new_intent,
     new_key,
     new_session,
@@ -163,6 +165,41 @@ class Concurrency(StorageTests):
                 return await uow.sessions.rotate(session, replace(session, pending=f"child {number}"))
 
         assert_one_won(await all_at_once(EIGHT, rotate))
+
+    async def test_one_of_eight_uses_of_a_session_is_noted(self, storage: Storage) -> None:
+        await add_sessions(storage, new_session(await add_user(storage), expires_at=NOW + 100 * HOUR))
+
+        async def touch(number: int) -> bool:
+            at = NOW + HOUR + number * MICROSECOND
+            async with storage.begin() as uow:
+                return await uow.sessions.touch("s", at=at, unless_since=NOW)
+
+        assert_one_won(await all_at_once(EIGHT, touch))
+        assert (await stored_session(storage)).last_used_at >= NOW + HOUR
+
+    async def test_a_use_that_is_noted_meanwhile_does_not_undo_a_rotation(self, storage: Storage) -> None:
+        session = new_session(await add_user(storage))
+        await add_sessions(storage, session)
+
+        async def touch_or_rotate(number: int) -> bool:
+            async with storage.begin() as uow:
+                if number == EIGHT - 1:
+                    return await uow.sessions.rotate(session, replace(session, pending="n"))
+                return await uow.sessions.touch("s", at=NOW + number * SECOND, unless_since=NOW + HOUR)
+
+        await all_at_once(EIGHT, lambda number: again_after_conflicts(lambda: touch_or_rotate(number)))
+        assert (await stored_session(storage)).pending == "n"
+
+    async def test_one_of_eight_logins_from_a_device_is_the_first(self, storage: Storage) -> None:
+        ann = await add_user(storage)
+
+        async def log_in() -> bool:
+            async with storage.begin() as uow:
+                await uow.users.record_login(ann.id, verified=ann.password_hash, rehashed=None, at=NOW)
+                return await uow.devices.see(ann.id, new_device(), at=NOW, since=NOW - HOUR)
+
+        outcomes = await all_at_once(EIGHT, lambda _: again_after_conflicts(log_in))
+        assert outcomes == {False: 1, True: EIGHT - 1}
 
     async def test_one_of_eight_revocations_of_a_session_wins(self, storage: Storage) -> None:
         await add_sessions(storage, new_session(await add_user(storage)))

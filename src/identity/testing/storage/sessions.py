@@ -26,6 +26,7 @@ class SessionsBehaviour(StorageTests):
             "full",
             pending="p",
             previous="q",
+            pending_since=NOW + MICROSECOND,
             handed_out_at=NOW + SECOND,
             promoted_at=NOW + 2 * SECOND,
             revoked_at=NOW + 3 * SECOND,
@@ -70,6 +71,7 @@ class SessionsBehaviour(StorageTests):
             current="p",
             pending="n",
             previous="c",
+            pending_since=NOW + MICROSECOND,
             handed_out_at=NOW + SECOND,
             promoted_at=NOW + 2 * SECOND,
             last_used_at=NOW + 3 * SECOND,
@@ -123,6 +125,71 @@ class SessionsBehaviour(StorageTests):
             assert await uow.sessions.revoke("absent", at=NOW) is False
         assert await stored_session(storage) == replace(session, revoked_at=NOW)
         assert await stored_session(storage, "other") == other
+
+    async def test_a_session_is_revoked_for_its_own_account_only(self, storage: Storage) -> None:
+        ann, bob = await add_user(storage, "ann"), await add_user(storage, "bob")
+        session, other = new_session(ann), new_session(bob, "other")
+        await add_sessions(storage, session, other)
+        async with storage.begin() as uow:
+            assert await uow.sessions.revoke("s", at=NOW, user_id=bob.id) is False
+            assert await uow.sessions.revoke("s", at=NOW, user_id=ann.id + bob.id) is False
+            assert await uow.sessions.revoke("absent", at=NOW, user_id=ann.id) is False
+        assert await stored_session(storage) == session
+        async with storage.begin() as uow:
+            assert await uow.sessions.revoke("s", at=NOW, user_id=ann.id) is True
+            assert await uow.sessions.revoke("s", at=NOW + SECOND, user_id=ann.id) is False
+            assert await uow.sessions.revoke("other", at=other.expires_at, user_id=bob.id) is False
+        assert await stored_session(storage) == replace(session, revoked_at=NOW)
+        assert await stored_session(storage, "other") == other
+
+    async def test_the_sessions_of_an_account_that_were_not_revoked_are_listed_last_used_first(
+        self, storage: Storage
+    ) -> None:
+        ann, bob = await add_user(storage, "ann"), await add_user(storage, "bob")
+        ages = [3, 1, 4, 2, 5]
+        sessions = [
+            new_session(ann, f"s{age}", created_at=NOW + age * HOUR, last_used_at=NOW - age * MICROSECOND)
+            for age in ages
+        ]
+        expired = new_session(ann, "expired", last_used_at=NOW - HOUR, expires_at=NOW - SECOND)
+        revoked = new_session(ann, "revoked", revoked_at=NOW)
+        await add_sessions(storage, *sessions, expired, revoked, new_session(bob, "bob"))
+        in_order = tuple(sorted(sessions, key=lambda session: session.id))
+        async with storage.read() as uow:
+            assert await uow.sessions.of_user(ann.id) == (*in_order, expired)
+            assert await uow.sessions.of_user(bob.id) == (new_session(bob, "bob"),)
+            assert await uow.sessions.of_user(ann.id + bob.id) == ()
+
+    async def test_sessions_used_at_the_same_time_are_listed_in_the_same_order_each_time(
+        self, storage: Storage
+    ) -> None:
+        ann = await add_user(storage)
+        await add_sessions(storage, *(new_session(ann, name) for name in "cadbe"))
+        async with storage.begin() as uow:
+            once = await uow.sessions.of_user(ann.id)
+            await uow.sessions.revoke("a", at=NOW)
+        async with storage.read() as uow:
+            again = await uow.sessions.of_user(ann.id)
+        assert len(once) == 5
+        assert again == tuple(session for session in once if session.id != "a")
+
+    async def test_a_use_is_noted_unless_one_was_noted_later_than_the_limit(self, storage: Storage) -> None:
+        ann = await add_user(storage)
+        session, other = new_session(ann, pending="p"), new_session(ann, "other")
+        await add_sessions(storage, session, other)
+        later = NOW + HOUR
+        async with storage.begin() as uow:
+            touch = uow.sessions.touch
+            assert await touch("s", at=later, unless_since=NOW - MICROSECOND) is False
+            assert await touch("absent", at=later, unless_since=NOW) is False
+            assert (await uow.sessions.of_user(ann.id))[0].last_used_at == NOW
+            assert await touch("s", at=later, unless_since=NOW) is True
+            assert await touch("s", at=later, unless_since=NOW) is False
+        assert await stored_session(storage) == replace(session, last_used_at=later)
+        assert await stored_session(storage, "other") == other
+        async with storage.begin() as uow:
+            assert await uow.sessions.touch("s", at=later + HOUR, unless_since=later + SECOND) is True
+        assert (await stored_session(storage)).last_used_at == later + HOUR
 
     async def test_a_session_past_its_end_is_over_and_cannot_be_revoked(self, storage: Storage) -> None:
         session = new_session(await add_user(storage))

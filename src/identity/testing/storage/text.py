@@ -165,6 +165,8 @@ class TextBehaviour(StorageTests):
                 before = replace(stored, id=other)
                 assert await uow.sessions.get_with_user(other) is None
                 assert await uow.sessions.revoke(other, at=NOW) is False
+                assert await uow.sessions.revoke(other, at=NOW, user_id=stored.user_id) is False
+                assert await uow.sessions.touch(other, at=NOW + HOUR, unless_since=NOW) is False
                 assert await uow.sessions.rotate(before, replace(before, pending="n")) is False
             for jti in ["JTI", "Jti", "jtí", "jti ", "jtı"]:
                 before = replace(stored, current=jti)
@@ -218,6 +220,10 @@ class TextBehaviour(StorageTests):
                 assert await spend(token.digest, purpose=RESET, user_id=user.id, at=NOW) is True
             short = Digest(b"\x00" * 31)
             assert await find(short, purpose=RESET, user_id=user.id, at=NOW) is None
+            for known in (False, True):
+                for token in tokens:
+                    seen = await uow.devices.see(user.id, token.digest, at=NOW, since=NOW - HOUR)
+                    assert seen is known
 
     async def test_a_sealed_key_may_hold_any_bytes(self, storage: Storage) -> None:
         key = new_key(sealed=bytes(range(256)) + b"\x00\x00 \n'\"\\")

@@ -22,6 +22,7 @@ from identity.testing.samples import (
     NOW,
     RESET,
     SECOND,
+    new_device,
     new_intent,
     new_key,
     new_session,
@@ -96,6 +97,7 @@ class TimeBehaviour(StorageTests):
         await add_sessions(storage, new_session(ann, expires_at=end))
         await add_tokens(storage, token)
         await put_intents(storage, new_intent(at=NOW.astimezone(KATHMANDU)))
+        await _see(storage, ann, at=NOW.astimezone(KATHMANDU), since=NOW - HOUR)
         for zone in (KATHMANDU, NEWFOUNDLAND):
             now, later = NOW.astimezone(zone), (NOW + MICROSECOND).astimezone(zone)
             async with storage.begin() as uow:
@@ -105,6 +107,11 @@ class TimeBehaviour(StorageTests):
                 assert await uow.outbox.has_due(at=now) is True
                 assert await uow.outbox.has_due(at=(NOW - MICROSECOND).astimezone(zone)) is False
                 assert await uow.sessions.revoke("s", at=later) is False
+                before = (NOW - MICROSECOND).astimezone(zone)
+                assert await uow.sessions.touch("s", at=now, unless_since=before) is False
+                assert await uow.devices.see(ann.id, new_device(), at=now, since=before) is True
+                assert await uow.devices.see(ann.id, new_device(), at=now, since=now) is False
+                assert await uow.devices.purge(seen_before=now, limit=10) == 0
                 assert await uow.sessions.purge(expired_before=later, limit=10) == 0
 
     async def test_leases_and_delays_of_any_zone_end_at_their_instant(self, storage: Storage) -> None:
@@ -124,6 +131,8 @@ class TimeBehaviour(StorageTests):
         ann = await add_user(storage)
         async with storage.begin() as uow:
             bob = await uow.users.add(new_user("bob"))
+        kept = new_session(bob, "kept")
+        await add_sessions(storage, kept)
         writes: dict[str, Callable[[], Awaitable[object]]] = {
             "an account": lambda: add_user(storage, "eve", joined_at=NAIVE),
             "a superuser": lambda: add_user(storage, "eve", superuser_since=NAIVE),
@@ -136,6 +145,8 @@ class TimeBehaviour(StorageTests):
             "a key": lambda: _add_first(storage, new_key(at=NAIVE)),
             "a save": lambda: _save(storage, bob.disabled(at=NAIVE)),
             "a login": lambda: _log_in(storage, bob, at=NAIVE),
+            "a use": lambda: _touch(storage, kept, at=NAIVE),
+            "a device": lambda: _see(storage, bob, at=NAIVE, since=NOW - HOUR),
         }
         for what, write in writes.items():
             assert await is_refused(write()), what
@@ -145,6 +156,8 @@ class TimeBehaviour(StorageTests):
             assert await uow.sessions.get_with_user("s") is None
             assert await uow.outbox.oldest() is None
             assert await uow.signing_keys.all() == ()
+        assert await stored_session(storage, "kept") == kept
+        assert await _see(storage, bob, at=NOW, since=NOW - HOUR) is False
         assert not await self.events_of(storage)
 
 
@@ -155,7 +168,14 @@ async def _times_read_back(storage: Storage, at: datetime) -> set[datetime]:
     async with storage.begin() as uow:
         await uow.users.save(replace(added, password_changed_at=at, disabled_at=at))
     session = new_session(
-        added, created_at=at, last_used_at=at, expires_at=at, handed_out_at=at, promoted_at=at, revoked_at=at
+        added,
+        created_at=at,
+        last_used_at=at,
+        expires_at=at,
+        pending_since=at,
+        handed_out_at=at,
+        promoted_at=at,
+        revoked_at=at,
     )
     await add_sessions(storage, session)
     token = new_token(added, created_at=at, expires_at=at)
@@ -175,7 +195,7 @@ async def _times_read_back(storage: Storage, at: datetime) -> set[datetime]:
     user, stored = await stored_user(storage, added.id), await stored_session(storage)
     records: list[Record] = [user, stored, found, claimed.intent, *keys]
     times = [oldest, *chain.from_iterable(map(_times, records))]
-    assert len(times) == 1 + 5 + 6 + 2 + 1 + 1
+    assert len(times) == 1 + 5 + 7 + 2 + 1 + 1
     if any(time.utcoffset() != timedelta(0) for time in times):
         pytest.fail(f"not in UTC: {times}")
     return set(times)
@@ -199,6 +219,16 @@ async def _add_first(storage: Storage, key: SigningKey) -> None:
 async def _save(storage: Storage, user: User) -> None:
     async with storage.begin() as uow:
         await uow.users.save(user)
+
+
+async def _touch(storage: Storage, session: Session, *, at: datetime) -> None:
+    async with storage.begin() as uow:
+        assert await uow.sessions.touch(session.id, at=at, unless_since=session.last_used_at)
+
+
+async def _see(storage: Storage, user: User, *, at: datetime, since: datetime) -> bool:
+    async with storage.begin() as uow:
+        return await uow.devices.see(user.id, new_device(), at=at, since=since)
 
 
 async def _log_in(storage: Storage, user: User, *, at: datetime) -> None:

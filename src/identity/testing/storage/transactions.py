@@ -24,6 +24,7 @@ from identity.testing.samples import (
     NOW,
     RESET,
     SECOND,
+    new_device,
     new_intent,
     new_key,
     new_session,
@@ -91,6 +92,7 @@ class Transactions(StorageTests):
                 await uow.users.record_login(ann.id, verified=ann.password_hash, rehashed=None, at=NOW)
                 await uow.users.save(ann.disabled(at=NOW))
                 await uow.sessions.revoke_all(ann.id, at=NOW)
+                await _is_known(uow, ann)
                 await uow.one_time_tokens.spend(token.digest, purpose=RESET, user_id=ann.id, at=NOW)
                 claimed = await uow.outbox.claim(lease_id="l", at=NOW, lease=HOUR)
                 assert claimed is not None
@@ -104,6 +106,8 @@ class Transactions(StorageTests):
             find = uow.one_time_tokens.find
             assert await find(token.digest, purpose=RESET, user_id=ann.id, at=NOW) == token
         assert (await claim(storage)).attempts == 1
+        async with storage.begin() as uow:
+            assert await _is_known(uow, ann) is False
 
     async def test_a_refusal_leaves_nothing_of_its_unit_of_work(self, storage: Storage) -> None:
         await add_user(storage)
@@ -141,6 +145,8 @@ class Transactions(StorageTests):
             assert await uow.users.get(user.id) == seen
             assert await uow.sessions.get_with_user("s") == (new_session(user), seen)
             assert await uow.outbox.has_due(at=NOW)
+            assert await uow.sessions.of_user(user.id) == (new_session(user),)
+            assert await _is_known(uow, user) is True
             assert len(await uow.signing_keys.all()) == 1
 
     async def test_others_see_only_what_is_committed(self, storage: Storage) -> None:
@@ -172,6 +178,7 @@ class Transactions(StorageTests):
         dead, held = await claim(storage), await claim(storage)  # and a third one is due
         async with storage.begin() as uow:
             await uow.outbox.bury(dead, at=NOW - HOUR, error="")
+            assert await _is_known(uow, ann) is False
         before = await self._seen(storage, ann)
         for name, write in _writes(ann, live, held).items():
             assert await is_refused(_in_a_read(storage, write)), name
@@ -179,6 +186,7 @@ class Transactions(StorageTests):
         async with storage.begin() as uow:
             assert await uow.outbox.settle(held) is True
             assert await uow.outbox.purge(dead_before=NOW, limit=10) == 1
+            assert await uow.devices.purge(seen_before=NOW + HOUR, limit=10) == 1
 
     async def test_a_unit_of_work_inside_another_is_refused_and_the_outer_one_goes_on(
         self, storage: Storage
@@ -309,8 +317,10 @@ class Transactions(StorageTests):
                 await uow.outbox.oldest(),
                 await uow.signing_keys.all(),
             ]
+        async with storage.begin() as uow:
+            was_seen = await _is_known(uow, user)
         events = await self.events_of(storage)
-        return all(found) and (events is None or len(events) == 1)
+        return all(found) and was_seen and (events is None or len(events) == 1)
 
     async def _seen(self, storage: Storage, user: User) -> list[object]:
         token = new_token(user)
@@ -332,11 +342,17 @@ class Transactions(StorageTests):
 async def _everything(uow: UnitOfWork) -> User:
     user = await uow.users.add(new_user("eve"))
     await uow.sessions.add(new_session(user))
+    assert await _is_known(uow, user) is False
     await uow.one_time_tokens.add(new_token(user))
     await uow.outbox.put(new_intent())
     await uow.audit_log.append(LoggedIn(at=NOW, user_id=user.id))
     await uow.signing_keys.add_first(new_key())
     return user
+
+
+async def _is_known(uow: UnitOfWork, user: User) -> bool:
+    """Whether the device was seen; it is noted as seen by this."""
+    return await uow.devices.see(user.id, new_device(), at=NOW, since=NOW - HOUR)
 
 
 async def _add_two(storage: Storage, one: NewUser, other: NewUser) -> None:
@@ -370,9 +386,13 @@ def _writes(
         "sessions.add": lambda uow: uow.sessions.add(new_session(ann, "new")),
         "sessions.rotate": lambda uow: uow.sessions.rotate(live, replace(live, pending="n")),
         "sessions.revoke": lambda uow: uow.sessions.revoke("s", at=NOW),
+        "sessions.revoke of an account": lambda uow: uow.sessions.revoke("s", at=NOW, user_id=ann.id),
+        "sessions.touch": lambda uow: uow.sessions.touch("s", at=NOW + HOUR, unless_since=NOW),
         "sessions.revoke_all": lambda uow: uow.sessions.revoke_all(ann.id, at=NOW),
         "sessions.revoke_surplus": lambda uow: uow.sessions.revoke_surplus(ann.id, keep=0, at=NOW),
         "sessions.purge": lambda uow: uow.sessions.purge(expired_before=NOW, limit=10),
+        "devices.see": lambda uow: uow.devices.see(ann.id, new_device("new"), at=NOW, since=NOW - HOUR),
+        "devices.purge": lambda uow: uow.devices.purge(seen_before=NOW + HOUR, limit=10),
         "one_time_tokens.add": lambda uow: uow.one_time_tokens.add(new_token(ann, b"3" * 32)),
         "one_time_tokens.spend": lambda uow: uow.one_time_tokens.spend(token.digest, **spending),
         "one_time_tokens.void": lambda uow: uow.one_time_tokens.void(ann.id, at=NOW),

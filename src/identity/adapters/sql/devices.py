@@ -1,0 +1,46 @@
+"""Where logins came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity.adapters.sql.schema import devices
+from identity.domain.secrets import Digest
+
+_IS_THIS = (devices.c.user_id == bindparam("account"), devices.c.digest == bindparam("device"))
+_SEEN_AT = select(devices.c.last_seen_at).where(*_IS_THIS)
+_SEE_AGAIN = update(devices).where(*_IS_THIS).values(last_seen_at=bindparam("now"))
+_SEE_FIRST = insert(devices)
+_UNSEEN = (
+    select(devices.c.user_id, devices.c.digest)
+    .where(devices.c.last_seen_at < bindparam("before"))
+    .limit(bindparam("most"))
+)
+_DELETE = delete(devices).where(*_IS_THIS, devices.c.last_seen_at < bindparam("before"))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlDevices:
+    connection: AsyncConnection
+
+    async def see(self, user_id: int, device: Digest, *, at: datetime, since: datetime) -> bool:
+        this = {"account": user_id, "device": device}
+        seen_at: datetime | None = (await self.connection.execute(_SEEN_AT, this)).scalar_one_or_none()
+        if seen_at is None:
+            row = {"user_id": user_id, "digest": device, "last_seen_at": at}
+            await self.connection.execute(_SEE_FIRST, row)
+            return False
+        await self.connection.execute(_SEE_AGAIN, this | {"now": max(seen_at, at)})
+        return seen_at > since
+
+    async def purge(self, *, seen_before: datetime, limit: int) -> int:
+        unseen = await self.connection.execute(_UNSEEN, {"before": seen_before, "most": limit})
+        deleted = 0
+        for user_id, device in unseen.all():
+            these = {"account": user_id, "device": device, "before": seen_before}
+            deleted += (await self.connection.execute(_DELETE, these)).rowcount
+        return deleted
