@@ -157,7 +157,11 @@ async def _running(container: Container, settings: Settings, app: Litestar) -> A
     _announce_stop(app, delay=settings.shutdown_delay.total_seconds())
     deliver_mail = container.deliver_mail() if settings.deliver_mail else None
     try:
-        async with working(deliver_mail=deliver_mail, purge_expired=container.purge_expired()):
+        async with working(
+            deliver_mail=deliver_mail,
+            purge_expired=container.purge_expired(),
+            rotate_keys_when_due=container.rotate_keys_when_due(),
+        ):
             yield
     finally:
         await container.storage().dispose()

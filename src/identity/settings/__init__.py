@@ -76,6 +76,26 @@ class Settings(Struct, frozen=True, kw_only=True):
         values.secret,
     ] = None
     secret_file: Annotated[Path | None, "File to read the secret from instead.", Path] = None
+    secret_previous: Annotated[
+        Secret | None,
+        "The secret before, while `identity keys reencrypt` has not been run on every database yet.",
+        values.secret,
+    ] = None
+    token_algorithm: Annotated[
+        str,
+        "How tokens are signed: ES256, RS256 (3072 bits), or HS256 with IDENTITY_SHARED_KEY.",
+        values.one_of("ES256", "RS256", "HS256"),
+    ] = "ES256"
+    shared_key: Annotated[
+        Secret | None,
+        "For HS256: at least 32 bytes that every service that verifies tokens has too, and could sign with.",
+        values.secret,
+    ] = None
+    key_rotation: Annotated[
+        timedelta,
+        "How long a key signs before the next one does.",
+        duration(least=2 * _DAY, most=3650 * _DAY),
+    ] = 90 * _DAY
     mail_url: Annotated[
         str,
         "How mail leaves: console:, smtp://host:port, smtp+starttls://user:password@host:port, smtps://..., "
@@ -327,6 +347,13 @@ def _conflicts(settings: Settings, given: Set[str]) -> Iterator[tuple[set[str], 
         yield set(), "IDENTITY_SECRET and IDENTITY_SECRET_FILE are both set; keep one of them"
     if settings.has_server_database and not given & {"secret", "secret_file"}:
         yield {"secret"}, "IDENTITY_SECRET or IDENTITY_SECRET_FILE is required with a server database"
+    if (settings.token_algorithm == "HS256") != (settings.shared_key is not None):
+        yield (
+            {"token_algorithm", "shared_key"},
+            "IDENTITY_TOKEN_ALGORITHM=HS256 and IDENTITY_SHARED_KEY go together",
+        )
+    if settings.shared_key is not None and settings.shared_key == settings.secret:
+        yield {"shared_key", "secret"}, "IDENTITY_SHARED_KEY must differ from IDENTITY_SECRET"
     if scheme == "memory" and settings.workers > 1:
         yield {"workers"}, "IDENTITY_WORKERS must be 1 with memory:, which processes cannot share"
     if settings.audience == settings.issuer:

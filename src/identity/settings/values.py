@@ -93,6 +93,15 @@ def duration(*, least: timedelta = timedelta(seconds=1), most: timedelta) -> Cal
     return read
 
 
+def one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f'must be one of {", ".join(words)}, not "{text}"')
+        return text
+
+    return read
+
+
 def directory(text: str) -> Path:
     if not Path(text).is_dir():
         raise ValueError(f'must be an existing directory, not "{text}"')
