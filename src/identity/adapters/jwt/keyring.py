@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from identity.adapters.jwt.keys import OpenKey, SealedKeys
+from identity.application.conflicts import retried_on_conflict
 from identity.application.ports import BeginUnitOfWork, Clock, ReadUnitOfWork
 from identity.domain import signing_key
 from identity.domain.signing_key import SigningKey, UnreadableKey
@@ -117,6 +118,7 @@ class Keyring:
             log.error("signing key %s does not open with this secret", key.kid)
             return None
 
+    @retried_on_conflict
     async def _stored(self) -> tuple[SigningKey, ...]:
         async with self._read() as uow:
             keys = await uow.signing_keys.all()
