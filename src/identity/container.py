@@ -235,7 +235,14 @@ class Container(DeclarativeContainer):
         period=given.key_rotation,
         algorithm=Singleton(sealed_algorithm, settings),
     )
-    retire_key = Singleton(RetireKey, read=read, begin=begin, generator=sealed_keys, clock=clock)
+    retire_key = Singleton(
+        RetireKey,
+        read=read,
+        begin=begin,
+        generator=sealed_keys,
+        clock=clock,
+        longest_lifetime=given.refresh_lifetime,
+    )
     reencrypt_keys = Singleton(ReencryptKeys, begin=begin, generator=sealed_keys)
     tokens = Singleton(JwtTokens, keyring=keyring, issuer=given.issuer, audience=given.audience, clock=clock)
     sign_tokens = Singleton(

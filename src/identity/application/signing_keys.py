@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from identity.application.conflicts import retried_on_conflict
 from identity.application.ports import BeginUnitOfWork, Clock, KeyGenerator, PublicKeys, ReadUnitOfWork
+from identity.domain.errors import Conflict
 from identity.domain.signing_key import PUBLISHED_AHEAD, SigningKey, signing, verifying
 
 log = logging.getLogger(__name__)
 
 HEARD_OF = timedelta(seconds=10)
 """After this long every process knows a new key, and it can sign."""
+AHEAD_OF_TIME = timedelta(hours=2)
+"""Whoever rotates when due looks every hour; a key is never to sign for longer than its period."""
 
 
 class NoSuchKey(Exception):
@@ -85,7 +88,10 @@ class RotateKeys:
         unretired = [key for key in keys if key.retired_at is None]
         if not soon and any(key.signs_from > now for key in unretired):
             return None
-        key = await self.generator.generate(at=now, signs_from=now + (HEARD_OF if soon else PUBLISHED_AHEAD))
+        key = await self.generator.generate(
+            at=_later_than_all(keys, now),
+            signs_from=now + HEARD_OF + (timedelta() if soon else PUBLISHED_AHEAD),
+        )
         async with self.begin() as uow:
             if not keys:
                 added = await uow.signing_keys.add_first(key)
@@ -113,7 +119,7 @@ class RotateKeysWhenDue:
         )
         if newest is None or newest.signs_from > now:
             return None
-        is_due = now >= newest.signs_from + self.period - PUBLISHED_AHEAD
+        is_due = now >= newest.signs_from + self.period - PUBLISHED_AHEAD - AHEAD_OF_TIME
         if not is_due and newest.algorithm == self.algorithm:
             return None
         key = await self.rotate_keys()
@@ -127,7 +133,7 @@ class RetireKey:
     """Takes a key out of use at once: every token it has signed is refused, on every replica within seconds.
 
     If it is the one that signs, a new one does from now on. Sessions whose refresh token it signed have to be
-    begun anew.
+    begun anew. Keys that have expired are retired with it: without their successor they would verify again.
 
     Raises:
         NoSuchKey: there is none with this id, or it is retired already.
@@ -137,6 +143,7 @@ class RetireKey:
     begin: BeginUnitOfWork
     generator: KeyGenerator
     clock: Clock
+    longest_lifetime: timedelta
 
     @retried_on_conflict
     async def __call__(self, *, kid: str) -> None:
@@ -144,18 +151,25 @@ class RetireKey:
             keys = await uow.signing_keys.all()
         now = self.clock.now()
         present = signing(keys, at=now)
-        is_needed = present is not None and present.kid == kid
-        successor = await self.generator.generate(at=now, signs_from=now) if is_needed else None
+        accepted = verifying(keys, at=now, longest_lifetime=self.longest_lifetime)
+        successor = (
+            await self.generator.generate(at=_later_than_all(keys, now), signs_from=now)
+            if present is not None and present.kid == kid
+            else None
+        )
         async with self.begin() as uow:
             if not await uow.signing_keys.retire(kid, at=now):
                 raise NoSuchKey(kid)
-            if successor is not None:
-                await uow.signing_keys.add_next(successor, after=keys[-1].kid)
+            for key in keys:
+                if key.retired_at is None and key not in accepted:
+                    await uow.signing_keys.retire(key.kid, at=now)
+            if successor and not await uow.signing_keys.add_next(successor, after=keys[-1].kid):
+                raise Conflict("a rotation was first")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReencryptKeys:
-    """Seals every key under today's secret. How many. Safe to repeat.
+    """Seals every key but the retired ones under today's secret. How many. Safe to repeat.
 
     Raises:
         UnreadableKey: neither today's secret nor the previous one opens a key. Nothing was changed then.
@@ -167,7 +181,12 @@ class ReencryptKeys:
     @retried_on_conflict
     async def __call__(self) -> int:
         async with self.begin() as uow:
-            keys = await uow.signing_keys.all()
+            keys = [key for key in await uow.signing_keys.all() if key.retired_at is None]
             for key in [self.generator.resealed(key) for key in keys]:
                 await uow.signing_keys.reseal(key)
         return len(keys)
+
+
+def _later_than_all(keys: Sequence[SigningKey], now: datetime) -> datetime:
+    """When the next key is made: also where a clock was set back, it stands last in the storage's order."""
+    return max(now, keys[-1].created_at + timedelta.resolution) if keys else now

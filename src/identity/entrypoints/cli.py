@@ -255,12 +255,15 @@ def list_keys(config: Path | None, as_json: bool) -> None:
             for listed in await container.list_keys()()
         ]
 
-    rows = _run(_settings(config), run)
+    settings = _settings_with_keys(config)
+    rows = _run(settings, run)
     if as_json:
         _print_json(rows)
         return
     for row in rows:
         click.echo(f"{row['kid']}  {row['algorithm']}  {row['state']:<9}  signs from {row['signs_from']}")
+    if settings.shared_key is not None:
+        click.echo("Tokens are signed with IDENTITY_SHARED_KEY; these keys only verify.", err=True)
 
 
 @keys.command()
@@ -274,7 +277,7 @@ def rotate(config: Path | None, now: bool) -> None:
         key: SigningKey | None = await container.rotate_keys()(soon=now)
         return key
 
-    key = _run(_settings(config), run)
+    key = _run(_settings_with_keys(config), run)
     if key is None:
         click.echo("A next key is waiting for its time already; with --now another one signs at once.")
     else:
@@ -287,7 +290,7 @@ def rotate(config: Path | None, now: bool) -> None:
 @click.pass_obj
 def retire(config: Path | None, kid: str, yes: bool) -> None:
     """Refuse every token that the key KID has signed, at once: for one that has leaked."""
-    settings = _settings(config)
+    settings = _settings_with_keys(config)
     from identity.application.signing_keys import NoSuchKey
 
     if not yes:
@@ -314,7 +317,7 @@ def reencrypt(config: Path | None) -> None:
         count: int = await container.reencrypt_keys()()
         return count
 
-    count = _run(_settings(config), run)
+    count = _run(_settings_with_keys(config), run)
     click.echo(f"Keys sealed under the present secret: {count}.")
 
 
@@ -348,6 +351,13 @@ def _settings(config: Path | None) -> Settings:
         _fail(EX_CONFIG, str(error))
 
 
+def _settings_with_keys(config: Path | None) -> Settings:
+    settings = _settings(config)
+    if settings.database_url == "memory:":
+        _fail(EX_CONFIG, "with memory: the server's keys are known to nobody else, and gone with it")
+    return settings
+
+
 def _run(settings: Settings, work: Callable[[Container], Coroutine[Any, Any, T]]) -> T:
     """Does the work with a container of its own. What an operator must mend ends the process in one line."""
     from identity.application.ports import SchemaTooNew
@@ -378,7 +388,7 @@ def _run(settings: Settings, work: Callable[[Container], Coroutine[Any, Any, T]]
         _fail(
             EX_CONFIG,
             "the signing keys in the database do not open with this secret: set the IDENTITY_SECRET or "
-            "IDENTITY_SECRET_FILE they were made with",
+            "IDENTITY_SECRET_FILE they were made with, or that as IDENTITY_SECRET_PREVIOUS",
         )
     except OSError as error:
         _fail(EX_CONFIG, str(error))

@@ -35,6 +35,9 @@ _DAY, _HOUR, _MINUTE, _SECOND = (
 )
 
 
+_SECRETS = frozenset({"secret", "secret_previous", "shared_key"})  # any characters will do
+
+
 class SettingsError(Exception):
     """Settings that cannot be used: `problems` has one line each, `str()` lists them all. No secret shows."""
 
@@ -334,7 +337,7 @@ def _read(field: structs.FieldInfo, value: object) -> object:
         value = ",".join(value)
     if not isinstance(value, str):
         raise ValueError("has a TOML value of the wrong type")
-    if field.name != "secret" and any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in value):
+    if field.name not in _SECRETS and any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in value):
         raise ValueError("must not contain line breaks, control characters or invalid UTF-8")
     reader: Callable[[str], object] = field.type.__metadata__[1]
     return reader(value)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from identity.adapters.jwt.keys import OpenKey, SealedKeys
+from identity.adapters.jwt.keys import OpenKey, SealedKeys, UnknownAlgorithm
 from identity.application.conflicts import retried_on_conflict
 from identity.application.ports import BeginUnitOfWork, Clock, ReadUnitOfWork
 from identity.domain import signing_key
@@ -23,7 +23,8 @@ class Keyring:
     """Reads the keys again and again, making the first where there is none.
 
     The first key is stored once, however many processes start at the same time. A key that the secret does
-    not open is never replaced: that would silently log everybody out.
+    not open ends the start and is never replaced: that would silently log everybody out. One that comes
+    later, or is for an algorithm of a newer version, is logged and left out; its predecessor signs on here.
 
     Args:
         longest_lifetime: of any token, for which a key verifies once its successor signs.
@@ -51,8 +52,12 @@ class Keyring:
         self._shared = shared
         self._keys: tuple[SigningKey, ...] = ()
         self._open: dict[str, OpenKey] = {}
+        self._unopened: dict[str, bytes] = {}
+        """By their kid the seals that did not open, so that the log has each once."""
         self._loaded_at: datetime | None = None
-        self._loads = 0
+        self._begun = 0
+        self._done = 0
+        """The number of the latest reading that has begun, and of the latest that succeeded."""
         self._loading = asyncio.Lock()
 
     async def signing(self) -> OpenKey:
@@ -60,11 +65,9 @@ class Keyring:
         await self._refresh()
         if self._shared is not None:
             return self._shared
-        key = signing_key.signing(self._keys, at=self._clock.now())
-        if key is None:  # the only one has been retired this moment, and its successor is not read yet
-            await self._load()
-            key = signing_key.signing(self._keys, at=self._clock.now())
-        if key is None or key.kid not in self._open:
+        openable = [key for key in self._keys if key.kid in self._open]
+        key = signing_key.signing(openable, at=self._clock.now())
+        if key is None:
             raise UnreadableKey("no key that can be opened is there to sign")
         return self._open[key.kid]
 
@@ -88,35 +91,47 @@ class Keyring:
         )
         return {key.kid: self._open[key.kid] for key in accepted if key.kid in self._open}
 
+    def _is_outdated(self) -> bool:
+        return self._loaded_at is None or abs(self._clock.now() - self._loaded_at) >= RELOADED_EVERY
+
     async def _refresh(self) -> None:
-        if self._loaded_at is None or abs(self._clock.now() - self._loaded_at) >= RELOADED_EVERY:
-            await self._load()
+        if self._is_outdated():
+            async with self._loading:
+                if self._is_outdated():
+                    await self._read_all()
 
     async def _load(self) -> None:
         """Reads the keys. Who comes while others read shares a reading that began after they came."""
-        loads_before = self._loads
+        begun_before = self._begun
         async with self._loading:
-            if self._loads > loads_before:
-                return
-            self._loads += 1
-            at = self._clock.now()
-            keys = await self._stored()
-            # Known by their kid, not by their seal: another process may have sealed them under a new secret.
-            self._open = {key.kid: opened for key in keys if (opened := self._opened(key)) is not None}
-            self._keys, self._loaded_at = keys, at
+            if self._done <= begun_before:
+                await self._read_all()
+
+    async def _read_all(self) -> None:
+        self._begun += 1
+        at = self._clock.now()
+        keys = await self._stored()
+        # Known by their kid, not by their seal: another process may have sealed them under a new secret.
+        self._open = {key.kid: opened for key in keys if (opened := self._opened(key)) is not None}
+        self._keys, self._loaded_at, self._done = keys, at, self._begun
 
     def _opened(self, key: SigningKey) -> OpenKey | None:
         if key.retired_at is not None:
             return None
         if key.kid in self._open:
             return self._open[key.kid]
+        if self._unopened.get(key.kid) == key.sealed_private_key:
+            return None
         try:
             return self._sealed.open(key)
+        except UnknownAlgorithm:
+            log.error("signing key %s is for %s, which this version does not know", key.kid, key.algorithm)
         except UnreadableKey:
             if self._loaded_at is None:
                 raise
             log.error("signing key %s does not open with this secret", key.kid)
-            return None
+        self._unopened[key.kid] = key.sealed_private_key
+        return None
 
     @retried_on_conflict
     async def _stored(self) -> tuple[SigningKey, ...]:

@@ -37,6 +37,10 @@ _TO_JWK: Mapping[str, Callable[..., dict[str, Any]]] = {
 }
 
 
+class UnknownAlgorithm(UnreadableKey):
+    """A newer version has made this key."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenKey:
     """A key that can be used, by its one algorithm."""
@@ -81,9 +85,11 @@ class SealedKeys:
         )
 
     def open(self, key: SigningKey) -> OpenKey:
-        """Raises `UnreadableKey`."""
+        """Raises `UnreadableKey`, or its kind `UnknownAlgorithm`."""
+        if key.algorithm not in _KINDS:
+            raise UnknownAlgorithm(key.kid)
         private = load_der_private_key(self._vault.open(key.sealed_private_key, row=key.kid), password=None)
-        if not isinstance(private, _KINDS.get(key.algorithm, ())):
+        if not isinstance(private, _KINDS[key.algorithm]):
             raise UnreadableKey(key.kid)
         return OpenKey(kid=key.kid, algorithm=key.algorithm, private=private, public=private.public_key())
 
