@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Self
 
 PUBLISHED_AHEAD = timedelta(hours=24)
@@ -53,7 +54,7 @@ def verifying(
     unretired = sorted(_unretired(keys), key=_order)
     return tuple(
         key
-        for key, successor in zip(unretired, [*unretired[1:], None], strict=True)
+        for key, successor in zip_longest(unretired, unretired[1:])
         if successor is None or at < successor.signs_from + longest_lifetime + MARGIN
     )
 
