@@ -102,5 +102,5 @@ async def _migrate(url: str) -> None:
 
 
 async def _empty(kind: str, url: str) -> None:
-    tables = [f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)]
+    tables = [f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)]  # noqa: S608
     await _execute(kind, url, tuple(tables))

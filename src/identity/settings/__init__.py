@@ -357,6 +357,11 @@ def _conflicts(settings: Settings, given: Set[str]) -> Iterator[tuple[set[str], 
         )
     if settings.shared_key is not None and settings.shared_key == settings.secret:
         yield {"shared_key", "secret"}, "IDENTITY_SHARED_KEY must differ from IDENTITY_SECRET"
+    if settings.shared_key is not None and settings.shared_key == settings.secret_previous:
+        yield (
+            {"shared_key", "secret_previous"},
+            "IDENTITY_SHARED_KEY must differ from IDENTITY_SECRET_PREVIOUS",
+        )
     if scheme == "memory" and settings.workers > 1:
         yield {"workers"}, "IDENTITY_WORKERS must be 1 with memory:, which processes cannot share"
     if settings.audience == settings.issuer:
