@@ -157,6 +157,10 @@ async def _running(container: Container, settings: Settings, app: Litestar) -> A
     _announce_stop(app, delay=settings.shutdown_delay.total_seconds())
     deliver_mail = container.deliver_mail() if settings.deliver_mail else None
     try:
+        with contextlib.suppress(Unavailable):  # then by the first request that needs one
+            await (
+                container.keyring().signing()
+            )  # now: the secret that opens the keys may be changed meanwhile
         async with working(
             deliver_mail=deliver_mail,
             purge_expired=container.purge_expired(),
