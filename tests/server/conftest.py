@@ -48,7 +48,7 @@ def eventually(what: Callable[[], Any]) -> Any:
     return result
 
 
-@pytest.fixture(name="eventually")
+@pytest.fixture(name="eventually", scope="session")
 def eventually_fixture() -> Callable[[Callable[[], Any]], Any]:
     return eventually
 
