@@ -38,7 +38,8 @@ IDENTITY = Path(sys.executable).with_name("identity")
 PASSWORD = "yourpassword123"
 SECRET = "canary-Zq8pVt3LwX6nKs1RbYh5Jd0GmFc2"
 SMTP_PASSWORD = "canary-smtp-4Tn9"
-COMMANDS = ("serve", "migrate", "createsuperuser", "deliver-mail", "mail-test", "purge", "settings")
+COMMANDS = ("serve", "migrate", "createsuperuser", "deliver-mail", "mail-test", "purge", "keys", "settings")
+ARGUMENTS = {"mail-test": ("john@example.com",), "keys": ("list",)}
 JOHN = ("--username", "john_doe", "--email", "john@example.com")
 
 T = TypeVar("T")
@@ -220,10 +221,9 @@ def test_settings_touches_nothing() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_wrong_settings_end_every_command_with_one_message_that_names_them_all(command: str) -> None:
-    arguments = ("john@example.com",) if command == "mail-test" else ()
     result = identity(
         command,
-        *arguments,
+        *ARGUMENTS.get(command, ()),
         IDENTITY_PORT="eighty",
         IDENTITY_WORKERS="0",
         IDENTITY_SECRET="too short",

@@ -552,6 +552,108 @@ def test_no_other_database_has_a_place_for_a_generated_secret(url: str):
     assert Settings(database_url=url).secret_path is None
 
 
+# Keys
+
+
+def test_tokens_are_signed_by_es256_unless_set():
+    settings = load()
+    assert (settings.token_algorithm, settings.shared_key) == ("ES256", None)
+    assert load(TOKEN_ALGORITHM="RS256").token_algorithm == "RS256"
+    assert settings.key_rotation == timedelta(days=90)
+
+
+@pytest.mark.parametrize(
+    "name", ["none", "None", "es256", "HS512", "EdDSA", "PS256", " ES256", "ES256,RS256", ""]
+)
+def test_no_other_algorithm_signs(name: str):
+    line = problem(TOKEN_ALGORITHM=name)
+    assert line == f'IDENTITY_TOKEN_ALGORITHM must be one of ES256, RS256, HS256, not "{name}"'
+
+
+def test_hs256_and_a_shared_key_go_together():
+    together = "IDENTITY_TOKEN_ALGORITHM=HS256 and IDENTITY_SHARED_KEY go together"
+    assert problem(TOKEN_ALGORITHM="HS256") == together
+    assert problem(SHARED_KEY=SECRET) == together
+    assert problem(SHARED_KEY=SECRET, TOKEN_ALGORITHM="RS256") == together
+    settings = load(SHARED_KEY=SECRET, TOKEN_ALGORITHM="HS256")
+    assert settings.shared_key is not None
+    assert settings.shared_key.reveal() == SECRET
+
+
+def test_the_shared_key_is_not_the_service_s_own_secret():
+    """Which nobody else may have."""
+    assert problem(SHARED_KEY=SECRET, SECRET=SECRET, TOKEN_ALGORITHM="HS256") == (
+        "IDENTITY_SHARED_KEY must differ from IDENTITY_SECRET"
+    )
+    for own in ({"SECRET_PREVIOUS": SECRET}, {"SECRET_PREVIOUS": SECRET, "SECRET": f"{SECRET}, new"}):
+        assert problem(SHARED_KEY=SECRET, TOKEN_ALGORITHM="HS256", **own) == (
+            "IDENTITY_SHARED_KEY must differ from IDENTITY_SECRET_PREVIOUS"
+        )
+
+
+WELL_KNOWN = {
+    "the example of jwt.io": "a-string-secret-at-least-256-bits-long",
+    "its example for HS512": "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+    "its example of before": "your-256-bit-secret-your-256-bit-secret",
+    "of Django's template": "django-insecure-Zq8pVt3LwX6nKs1RbYh5Jd0GmFc2",
+    "of FastAPI's tutorial": "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+    "of a tutorial of Spring": "404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970",
+    "of RFC 7515": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+    "of NestJS": "DO NOT USE THIS VALUE. INSTEAD, CREATE A COMPLEX SECRET AND KEEP IT SAFE",
+    "secret, again and again": "secret" * 6,
+}
+
+
+@pytest.mark.parametrize("name", ["SHARED_KEY", "SECRET", "SECRET_PREVIOUS"])
+@pytest.mark.parametrize("key", WELL_KNOWN)
+def test_a_key_that_everybody_knows_refuses_the_start(name: str, key: str):
+    """TK-3."""
+    others = {"TOKEN_ALGORITHM": "HS256"} if name == "SHARED_KEY" else {}
+    line = problem(**others, **{name: WELL_KNOWN[key]})
+    assert line == f"IDENTITY_{name} is a known example or repeats itself; generate a random one"
+
+
+@pytest.mark.parametrize("name", ["SHARED_KEY", "SECRET", "SECRET_PREVIOUS"])
+@pytest.mark.parametrize("key", ["secret", "K7gNU3sdo-OL0wNhqoVWhr3g6s1xYv7", "ż" * 15, "\x00" * 31])
+def test_a_key_of_less_than_256_bits_refuses_the_start(name: str, key: str):
+    """TK-3."""
+    assert len(key.encode()) < 32
+    others = {"TOKEN_ALGORITHM": "HS256"} if name == "SHARED_KEY" else {}
+    assert problem(**others, **{name: key}) == f"IDENTITY_{name} must be at least 32 bytes long"
+
+
+@pytest.mark.parametrize("name", ["SHARED_KEY", "SECRET", "SECRET_PREVIOUS"])
+def test_a_key_may_have_any_characters(name: str):
+    others = {"TOKEN_ALGORITHM": "HS256"} if name == "SHARED_KEY" else {}
+    text = f"{SECRET}\nsecond line\tand \x7f more"
+    settings = load(**others, **{name: text})
+    assert getattr(settings, name.lower()).reveal() == text
+
+
+def test_no_key_is_shown():
+    settings = load(
+        SECRET=SECRET,
+        SECRET_PREVIOUS=f"{SECRET} 1",
+        SHARED_KEY=f"{SECRET} 2",
+        TOKEN_ALGORITHM="HS256",
+    )
+    for name in ("IDENTITY_SECRET", "IDENTITY_SECRET_PREVIOUS", "IDENTITY_SHARED_KEY"):
+        assert row(settings, name).value == "**********"
+    assert SECRET not in repr(settings)
+    assert SECRET not in str(describe(settings))
+
+
+def test_the_previous_secret_is_unset_when_it_is_empty():
+    assert load(SECRET=SECRET, SECRET_PREVIOUS="").secret_previous is None
+
+
+@pytest.mark.parametrize("text", ["47h", "1d", "0", "never", "3651d"])
+def test_a_key_signs_for_two_days_at_least(text: str):
+    """Its successor is published a day before it signs."""
+    assert problem(KEY_ROTATION=text).startswith("IDENTITY_KEY_ROTATION must be ")
+    assert load(KEY_ROTATION="2d").key_rotation == timedelta(days=2)
+
+
 # How settings are shown
 
 

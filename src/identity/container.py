@@ -15,6 +15,7 @@ from dependency_injector.providers import Dependency, Object, Selector, Singleto
 from identity.adapters.argon2 import Argon2Hasher
 from identity.adapters.common_passwords import BundledCommonPasswords
 from identity.adapters.jwt.keyring import Keyring
+from identity.adapters.jwt.keys import OpenKey, SealedKeys, shared_key
 from identity.adapters.jwt.tokens import JwtTokens
 from identity.adapters.jwt.vault import Vault
 from identity.adapters.mail.console import ConsoleMailer
@@ -36,6 +37,14 @@ from identity.application.ports import Mailer, PasswordHasher
 from identity.application.profile import ShowProfile
 from identity.application.registration import RegisterUser
 from identity.application.sessions import Authenticate, LogOut, RefreshSession, SignTokens, VerifyToken
+from identity.application.signing_keys import (
+    ListKeys,
+    PublishKeys,
+    ReencryptKeys,
+    RetireKey,
+    RotateKeys,
+    RotateKeysWhenDue,
+)
 from identity.domain.password_policy import PasswordPolicy
 from identity.domain.secrets import Secret
 from identity.settings import Settings, SettingsError, values
@@ -57,6 +66,15 @@ def service_secret(settings: Settings) -> Secret:
         except ValueError as error:
             raise SettingsError([f"the secret in {settings.secret_path} {error}"]) from None
     return Secret(secrets.token_urlsafe(32))
+
+
+def sealed_algorithm(settings: Settings) -> str:
+    """Of the keys in the database, which are there even where a shared key signs."""
+    return "ES256" if settings.token_algorithm == "HS256" else settings.token_algorithm
+
+
+def key_shared_with_others(settings: Settings) -> OpenKey | None:
+    return None if settings.shared_key is None else shared_key(settings.shared_key)
 
 
 def storage_kind(settings: Settings) -> str:
@@ -188,8 +206,44 @@ class Container(DeclarativeContainer):
         policy=Singleton(PasswordPolicy),
     )
 
-    vault = Singleton(Vault, Singleton(service_secret, settings), purpose="signing-keys")
-    keyring = Singleton(Keyring, read=read, begin=begin, vault=vault, clock=clock, randomness=randomness)
+    vault = Singleton(
+        Vault,
+        Singleton(service_secret, settings),
+        purpose="signing-keys",
+        previous=given.secret_previous,
+    )
+    sealed_keys = Singleton(
+        SealedKeys, vault=vault, randomness=randomness, algorithm=Singleton(sealed_algorithm, settings)
+    )
+    keyring = Singleton(
+        Keyring,
+        read=read,
+        begin=begin,
+        sealed=sealed_keys,
+        clock=clock,
+        longest_lifetime=given.refresh_lifetime,
+        shared=Singleton(key_shared_with_others, settings),
+    )
+    publish_keys = Singleton(PublishKeys, public_keys=keyring)
+    list_keys = Singleton(ListKeys, read=read, clock=clock, longest_lifetime=given.refresh_lifetime)
+    rotate_keys = Singleton(RotateKeys, read=read, begin=begin, generator=sealed_keys, clock=clock)
+    rotate_keys_when_due = Singleton(
+        RotateKeysWhenDue,
+        read=read,
+        rotate_keys=rotate_keys,
+        clock=clock,
+        period=given.key_rotation,
+        algorithm=Singleton(sealed_algorithm, settings),
+    )
+    retire_key = Singleton(
+        RetireKey,
+        read=read,
+        begin=begin,
+        generator=sealed_keys,
+        clock=clock,
+        longest_lifetime=given.refresh_lifetime,
+    )
+    reencrypt_keys = Singleton(ReencryptKeys, begin=begin, generator=sealed_keys)
     tokens = Singleton(JwtTokens, keyring=keyring, issuer=given.issuer, audience=given.audience, clock=clock)
     sign_tokens = Singleton(
         SignTokens, tokens=tokens, randomness=randomness, access_lifetime=given.access_lifetime

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -341,8 +342,20 @@ async def test_a_key_is_no_first_key_while_a_later_one_is_left(storage: SqlStora
     async with storage.transaction() as connection:
         await connection.execute(signing_keys.insert(), later)
     async with storage.begin() as uow:
-        first = SigningKey(kid="first", algorithm="ES256", sealed_private_key=b"sealed", created_at=NOW)
+        first = SigningKey(
+            kid="first", algorithm="ES256", sealed_private_key=b"sealed", created_at=NOW, signs_from=NOW
+        )
         assert not await uow.signing_keys.add_first(first)
+
+
+async def test_a_key_of_an_older_version_signs_from_the_moment_it_was_made(storage: SqlStorage) -> None:
+    older = {"kid": "older", "algorithm": "ES256", "sealed_private_key": b"sealed", "created_at": NOW}
+    async with storage.transaction() as connection:
+        await connection.execute(signing_keys.insert(), older | {"is_first": 1})
+    key = SigningKey(**older, signs_from=NOW)
+    async with storage.begin() as uow:
+        assert await uow.signing_keys.all() == (key,)
+        assert await uow.signing_keys.add_next(replace(key, kid="next"), after="older")
 
 
 async def test_an_intent_of_a_newer_version_is_left_alone_and_holds_up_nobody(storage: SqlStorage) -> None:

@@ -51,3 +51,33 @@ def test_an_altered_seal_does_not_open(position: int) -> None:
 def test_what_is_no_seal_does_not_open(sealed: bytes) -> None:
     with pytest.raises(UnreadableKey):
         VAULT.open(sealed, row="1")
+
+
+# Another secret
+
+
+NEXT = Vault(Secret("next year's secret, of thirty-two bytes"), purpose="signing-keys", previous=SECRET)
+
+
+def test_the_previous_secret_opens_what_it_sealed() -> None:
+    assert NEXT.open(VAULT.seal(b"a private key", row="1"), row="1") == b"a private key"
+
+
+def test_what_is_sealed_from_now_on_opens_without_the_previous_secret_only() -> None:
+    sealed = NEXT.seal(b"a private key", row="1")
+    assert NEXT.open(sealed, row="1") == b"a private key"
+    with pytest.raises(UnreadableKey):
+        VAULT.open(sealed, row="1")
+
+
+def test_the_previous_secret_opens_neither_another_row_nor_an_altered_seal() -> None:
+    sealed = VAULT.seal(b"a private key", row="1")
+    for altered, row in ((sealed, "2"), (sealed[:-1] + bytes([sealed[-1] ^ 1]), "1"), (b"", "1")):
+        with pytest.raises(UnreadableKey):
+            NEXT.open(altered, row=row)
+
+
+def test_the_previous_secret_of_another_purpose_opens_nothing() -> None:
+    other = Vault(Secret("next year's secret, of thirty-two bytes"), purpose="else", previous=SECRET)
+    with pytest.raises(UnreadableKey):
+        other.open(VAULT.seal(b"a private key", row="1"), row="1")

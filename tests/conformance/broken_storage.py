@@ -617,6 +617,92 @@ class ChecksThenAddsTheKey(Repository):
         return True
 
 
+class AddsEveryNextKey(Repository):
+    """As if the key before could have several successors."""
+
+    async def add_next(self, key: SigningKey, *, after: str) -> bool:
+        return await self.honest.add_next(key, after=f"{after}/{key.kid}")
+
+
+class FollowsWhatIsNotRetired(Repository):
+    """Looks for a successor among the keys that are in use."""
+
+    async def add_next(self, key: SigningKey, *, after: str) -> bool:
+        state = self.honest.view.changed()
+        successor = state.signing_keys.get(state.succeeded.get(after))
+        if successor is not None and successor.retired_at is not None:
+            del state.succeeded[after]
+        return await self.honest.add_next(key, after=after)
+
+
+class ChecksThenAddsTheNextKey(Repository):
+    async def add_next(self, key: SigningKey, *, after: str) -> bool:
+        if after in self.honest.view.seen().succeeded:
+            return False
+        await asyncio.sleep(0)
+        await self.honest.add_next(key, after=f"{after}/{key.kid}")
+        return True
+
+
+class ReadsKeysAsTheySign(Repository):
+    async def all(self) -> tuple[SigningKey, ...]:
+        return tuple(sorted(await self.honest.all(), key=lambda key: key.signs_from))
+
+
+class ForgetsWhatIsLeftOut(Repository):
+    """Keeps the columns of an older version: a key signs from the moment it was made."""
+
+    async def add_next(self, key: SigningKey, *, after: str) -> bool:
+        return await self.honest.add_next(replace(key, signs_from=key.created_at), after=after)
+
+
+class RetiresAgain(Repository):
+    async def retire(self, kid: str, *, at: datetime) -> bool:
+        keys = self.honest.view.changed().signing_keys
+        if kid not in keys:
+            return False
+        keys[kid] = replace(keys[kid], retired_at=at)
+        return True
+
+
+class ChecksThenRetires(Repository):
+    async def retire(self, kid: str, *, at: datetime) -> bool:
+        keys = {key.kid: key for key in await self.honest.all()}
+        if kid not in keys or keys[kid].retired_at is not None:
+            return False
+        await asyncio.sleep(0)
+        await self.honest.retire(kid, at=at)
+        return True
+
+
+class RetiresAll(Repository):
+    async def retire(self, kid: str, *, at: datetime) -> bool:
+        for key in await self.honest.all():
+            if key.kid != kid:
+                await self.honest.retire(key.kid, at=at)
+        return await self.honest.retire(kid, at=at)
+
+
+class RetiresWhatIsAlike(Repository):
+    async def retire(self, kid: str, *, at: datetime) -> bool:
+        return await self.honest.retire(kid.strip().lower(), at=at)
+
+
+class SealsTheWholeRow(Repository):
+    async def reseal(self, key: SigningKey) -> bool:
+        keys = self.honest.view.changed().signing_keys
+        if key.kid not in keys:
+            return False
+        keys[key.kid] = key
+        return True
+
+
+class SealsWhatIsNotThere(Repository):
+    async def reseal(self, key: SigningKey) -> bool:
+        await self.honest.reseal(key)
+        return True
+
+
 class CutsZeroBytes(Repository):
     async def add_first(self, key: SigningKey) -> bool:
         sealed = key.sealed_private_key.rstrip(b"\x00 ").partition(b"\x00")[0]
@@ -705,5 +791,20 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "keys are looked for before the first is added": partial(
         Broken, EachStatementOnItsOwn, signing_keys=ChecksThenAddsTheKey
     ),
+    "a key has several successors": partial(Broken, signing_keys=AddsEveryNextKey),
+    "a retired successor does not count": partial(Broken, signing_keys=FollowsWhatIsNotRetired),
+    "a successor is looked for before one is added": partial(
+        Broken, EachStatementOnItsOwn, signing_keys=ChecksThenAddsTheNextKey
+    ),
+    "keys are read in the order in which they sign": partial(Broken, signing_keys=ReadsKeysAsTheySign),
+    "a key signs from the moment it was made": partial(Broken, signing_keys=ForgetsWhatIsLeftOut),
+    "a key is retired twice": partial(Broken, signing_keys=RetiresAgain),
+    "a key is looked at before it is retired": partial(
+        Broken, EachStatementOnItsOwn, signing_keys=ChecksThenRetires
+    ),
+    "all keys are retired": partial(Broken, signing_keys=RetiresAll),
+    "a key with a similar id is retired": partial(Broken, signing_keys=RetiresWhatIsAlike),
+    "a new seal replaces the whole key": partial(Broken, signing_keys=SealsTheWholeRow),
+    "a key that is not there is sealed": partial(Broken, signing_keys=SealsWhatIsNotThere),
     "bytes are cut at a zero": partial(Broken, signing_keys=CutsZeroBytes),
 }

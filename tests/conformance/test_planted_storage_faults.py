@@ -161,6 +161,33 @@ CAUGHT_BY: Mapping[str, str] = {
     "keys are looked for before the first is added": (
         "Concurrency.test_one_of_eight_first_signing_keys_is_stored"
     ),
+    "a key has several successors": "SigningKeysBehaviour.test_a_key_has_one_successor_at_most",
+    "a retired successor does not count": (
+        "SigningKeysBehaviour.test_a_key_whose_successor_is_retired_gets_no_other"
+    ),
+    "a successor is looked for before one is added": (
+        "Concurrency.test_one_of_eight_successors_of_a_signing_key_is_stored"
+    ),
+    "keys are read in the order in which they sign": (
+        "SigningKeysBehaviour.test_keys_are_read_from_the_oldest_to_the_newest_whenever_they_sign"
+    ),
+    "a key signs from the moment it was made": (
+        "SigningKeysBehaviour.test_a_next_signing_key_is_read_back_as_it_was_added"
+    ),
+    "a key is retired twice": ("SigningKeysBehaviour.test_a_key_is_retired_once_and_the_others_are_spared"),
+    "a key is looked at before it is retired": (
+        "Concurrency.test_one_of_eight_retirements_of_a_signing_key_wins"
+    ),
+    "all keys are retired": ("SigningKeysBehaviour.test_a_key_is_retired_once_and_the_others_are_spared"),
+    "a key with a similar id is retired": (
+        "SigningKeysBehaviour.test_a_key_that_is_not_there_is_neither_retired_nor_sealed_anew"
+    ),
+    "a new seal replaces the whole key": (
+        "SigningKeysBehaviour.test_a_new_seal_replaces_the_old_one_and_nothing_else"
+    ),
+    "a key that is not there is sealed": (
+        "SigningKeysBehaviour.test_a_key_that_is_not_there_is_neither_retired_nor_sealed_anew"
+    ),
     "bytes are cut at a zero": "TextBehaviour.test_a_sealed_key_may_hold_any_bytes",
 }
 """For each fault, the test of the kit that finds it."""

@@ -7,6 +7,7 @@ Storage that cannot do its work now raises `Unavailable`; one that lost a race r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -181,6 +182,15 @@ class SigningKeys(Protocol):
     async def add_first(self, key: SigningKey) -> bool:
         """Stores the key if there is none yet. Of any number of callers at once one gets True."""
 
+    async def add_next(self, key: SigningKey, *, after: str) -> bool:
+        """Stores the key unless another was stored after that one. Of any number of callers one gets True."""
+
+    async def retire(self, kid: str, *, at: datetime) -> bool:
+        """False: it is retired already, or not there; nothing was changed."""
+
+    async def reseal(self, key: SigningKey) -> bool:
+        """Replaces what is sealed in the key of this `kid`. False: it is not there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitOfWork:
@@ -263,6 +273,24 @@ class Tokens(Protocol):
             TokenRefused: with the reason INVALID, EXPIRED or WRONG_TYPE, the first that applies. An access
                 token may be accepted a little after its end, for clocks that are apart.
         """
+
+
+class KeyGenerator(Protocol):
+    async def generate(self, *, at: datetime, signs_from: datetime) -> SigningKey:
+        """A new key, sealed. Does not block the event loop."""
+
+    def resealed(self, key: SigningKey) -> SigningKey:
+        """The same key, sealed under today's secret.
+
+        Raises:
+            UnreadableKey: neither today's secret nor the previous one opens it.
+        """
+
+
+class PublicKeys(Protocol):
+    async def published(self) -> tuple[Mapping[str, str], ...]:
+        """The public halves of the keys that sign, will sign, or whose tokens are still accepted, each a JSON
+        Web Key (RFC 7517). None for a key that is shared."""
 
 
 class CommonPasswords(Protocol):

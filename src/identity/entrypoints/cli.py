@@ -15,6 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from identity.container import Container
+    from identity.domain.signing_key import SigningKey
     from identity.settings import Settings
 
 T = TypeVar("T")
@@ -159,7 +160,11 @@ def deliver_mail(config: Path | None, once: bool) -> None:
         stopping = asyncio.Event()
         for number in server.STOPPING_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        async with working(deliver_mail=container.deliver_mail(), purge_expired=container.purge_expired()):
+        async with working(
+            deliver_mail=container.deliver_mail(),
+            purge_expired=container.purge_expired(),
+            rotate_keys_when_due=container.rotate_keys_when_due(),
+        ):
             await stopping.wait()
 
     if once:
@@ -223,6 +228,99 @@ def purge(config: Path | None, as_json: bool) -> None:
         click.echo(f"Deleted {words}.")
 
 
+@main.group()
+def keys() -> None:
+    """The keys that sign tokens."""
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print them as a JSON array.")
+@click.pass_obj
+def list_keys(config: Path | None, as_json: bool) -> None:
+    """Show every key and what it does now."""
+
+    async def run(container: Container) -> list[dict[str, str | None]]:
+        await _ready(container)
+        return [
+            {
+                "kid": listed.key.kid,
+                "algorithm": listed.key.algorithm,
+                "state": listed.state,
+                "created_at": listed.key.created_at.isoformat(timespec="seconds"),
+                "signs_from": listed.key.signs_from.isoformat(timespec="seconds"),
+                "retired_at": retired.isoformat(timespec="seconds")
+                if (retired := listed.key.retired_at)
+                else None,
+            }
+            for listed in await container.list_keys()()
+        ]
+
+    settings = _settings_with_keys(config)
+    rows = _run(settings, run)
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        click.echo(f"{row['kid']}  {row['algorithm']}  {row['state']:<9}  signs from {row['signs_from']}")
+    if settings.shared_key is not None:
+        click.echo("Tokens are signed with IDENTITY_SHARED_KEY; these keys only verify.", err=True)
+
+
+@keys.command()
+@click.option("--now", is_flag=True, help="Sign with it in ten seconds, not in a day.")
+@click.pass_obj
+def rotate(config: Path | None, now: bool) -> None:
+    """Add the next key. The present one goes on verifying what it has signed."""
+
+    async def run(container: Container) -> SigningKey | None:
+        await _ready(container)
+        key: SigningKey | None = await container.rotate_keys()(soon=now)
+        return key
+
+    key = _run(_settings_with_keys(config), run)
+    if key is None:
+        click.echo("A next key is waiting for its time already; with --now another one signs at once.")
+    else:
+        click.echo(f"Key {key.kid} signs from {key.signs_from.isoformat(timespec='seconds')} on.")
+
+
+@keys.command()
+@click.argument("kid")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def retire(config: Path | None, kid: str, yes: bool) -> None:
+    """Refuse every token that the key KID has signed, at once: for one that has leaked."""
+    settings = _settings_with_keys(config)
+    from identity.application.signing_keys import NoSuchKey
+
+    if not yes:
+        click.confirm("Whoever logged in with this key has to log in again. Retire it?", abort=True)
+
+    async def run(container: Container) -> None:
+        await _ready(container)
+        await container.retire_key()(kid=kid)
+
+    try:
+        _run(settings, run)
+    except NoSuchKey:
+        _fail(EX_DATAERR, f"there is no key {kid}, or it is retired already")
+    click.echo(f"Key {kid} is retired. Every process knows within five seconds.")
+
+
+@keys.command()
+@click.pass_obj
+def reencrypt(config: Path | None) -> None:
+    """Seal all keys under IDENTITY_SECRET; what IDENTITY_SECRET_PREVIOUS sealed is opened with that."""
+
+    async def run(container: Container) -> int:
+        await _ready(container)
+        count: int = await container.reencrypt_keys()()
+        return count
+
+    count = _run(_settings_with_keys(config), run)
+    click.echo(f"Keys sealed under the present secret: {count}.")
+
+
 @main.command("settings", short_help="Show every setting.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as a JSON array.")
 @click.pass_obj
@@ -251,6 +349,13 @@ def _settings(config: Path | None) -> Settings:
         return Settings.load(os.environ, config)
     except SettingsError as error:
         _fail(EX_CONFIG, str(error))
+
+
+def _settings_with_keys(config: Path | None) -> Settings:
+    settings = _settings(config)
+    if settings.database_url == "memory:":
+        _fail(EX_CONFIG, "with memory: the server's keys are known to nobody else, and gone with it")
+    return settings
 
 
 def _run(settings: Settings, work: Callable[[Container], Coroutine[Any, Any, T]]) -> T:
@@ -283,7 +388,7 @@ def _run(settings: Settings, work: Callable[[Container], Coroutine[Any, Any, T]]
         _fail(
             EX_CONFIG,
             "the signing keys in the database do not open with this secret: set the IDENTITY_SECRET or "
-            "IDENTITY_SECRET_FILE they were made with",
+            "IDENTITY_SECRET_FILE they were made with, or that as IDENTITY_SECRET_PREVIOUS",
         )
     except OSError as error:
         _fail(EX_CONFIG, str(error))

@@ -157,7 +157,14 @@ async def _running(container: Container, settings: Settings, app: Litestar) -> A
     _announce_stop(app, delay=settings.shutdown_delay.total_seconds())
     deliver_mail = container.deliver_mail() if settings.deliver_mail else None
     try:
-        async with working(deliver_mail=deliver_mail, purge_expired=container.purge_expired()):
+        # Not left to the first request: by then the keys may be sealed under a secret that comes after ours.
+        with contextlib.suppress(Unavailable):
+            await container.keyring().signing()
+        async with working(
+            deliver_mail=deliver_mail,
+            purge_expired=container.purge_expired(),
+            rotate_keys_when_due=container.rotate_keys_when_due(),
+        ):
             yield
     finally:
         await container.storage().dispose()

@@ -35,6 +35,9 @@ _DAY, _HOUR, _MINUTE, _SECOND = (
 )
 
 
+_SECRETS = frozenset({"secret", "secret_previous", "shared_key"})  # any characters will do
+
+
 class SettingsError(Exception):
     """Settings that cannot be used: `problems` has one line each, `str()` lists them all. No secret shows."""
 
@@ -76,6 +79,26 @@ class Settings(Struct, frozen=True, kw_only=True):
         values.secret,
     ] = None
     secret_file: Annotated[Path | None, "File to read the secret from instead.", Path] = None
+    secret_previous: Annotated[
+        Secret | None,
+        "The secret before, while `identity keys reencrypt` has not been run on every database yet.",
+        values.secret,
+    ] = None
+    token_algorithm: Annotated[
+        str,
+        "How tokens are signed: ES256, RS256 (3072 bits), or HS256 with IDENTITY_SHARED_KEY.",
+        values.one_of("ES256", "RS256", "HS256"),
+    ] = "ES256"
+    shared_key: Annotated[
+        Secret | None,
+        "For HS256: at least 32 bytes that every service that verifies tokens has too, and could sign with.",
+        values.secret,
+    ] = None
+    key_rotation: Annotated[
+        timedelta,
+        "How long a key signs before the next one does.",
+        duration(least=2 * _DAY, most=3650 * _DAY),
+    ] = 90 * _DAY
     mail_url: Annotated[
         str,
         "How mail leaves: console:, smtp://host:port, smtp+starttls://user:password@host:port, smtps://..., "
@@ -314,7 +337,7 @@ def _read(field: structs.FieldInfo, value: object) -> object:
         value = ",".join(value)
     if not isinstance(value, str):
         raise ValueError("has a TOML value of the wrong type")
-    if field.name != "secret" and any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in value):
+    if field.name not in _SECRETS and any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in value):
         raise ValueError("must not contain line breaks, control characters or invalid UTF-8")
     reader: Callable[[str], object] = field.type.__metadata__[1]
     return reader(value)
@@ -327,6 +350,18 @@ def _conflicts(settings: Settings, given: Set[str]) -> Iterator[tuple[set[str], 
         yield set(), "IDENTITY_SECRET and IDENTITY_SECRET_FILE are both set; keep one of them"
     if settings.has_server_database and not given & {"secret", "secret_file"}:
         yield {"secret"}, "IDENTITY_SECRET or IDENTITY_SECRET_FILE is required with a server database"
+    if (settings.token_algorithm == "HS256") != (settings.shared_key is not None):
+        yield (
+            {"token_algorithm", "shared_key"},
+            "IDENTITY_TOKEN_ALGORITHM=HS256 and IDENTITY_SHARED_KEY go together",
+        )
+    if settings.shared_key is not None and settings.shared_key == settings.secret:
+        yield {"shared_key", "secret"}, "IDENTITY_SHARED_KEY must differ from IDENTITY_SECRET"
+    if settings.shared_key is not None and settings.shared_key == settings.secret_previous:
+        yield (
+            {"shared_key", "secret_previous"},
+            "IDENTITY_SHARED_KEY must differ from IDENTITY_SECRET_PREVIOUS",
+        )
     if scheme == "memory" and settings.workers > 1:
         yield {"workers"}, "IDENTITY_WORKERS must be 1 with memory:, which processes cannot share"
     if settings.audience == settings.issuer:

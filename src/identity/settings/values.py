@@ -33,6 +33,11 @@ _EXAMPLE_SECRETS = (  # how the values in frameworks' templates and tutorials be
     "your_secret",
     "your-256-bit-secret",
     "a-string-secret-at-least",
+    "a-valid-string-secret",
+    "do not use this value",
+    "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+    "404e635266556a586e3272357538782f413f4428472b4b6250645367566b5970",
+    "aym1sysppbydfgzld3umj1qzkobwvmkoqq",  # RFC 7515, A.1.1
 )
 _UNITS = {
     "d": timedelta(days=1),
@@ -94,6 +99,15 @@ def duration(*, least: timedelta = timedelta(seconds=1), most: timedelta) -> Cal
         if not least <= value <= most:
             raise ValueError(f'must be {as_text(least)} to {as_text(most)}, not "{text}"')
         return value
+
+    return read
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f'must be one of {", ".join(words)}, not "{text}"')
+        return text
 
     return read
 

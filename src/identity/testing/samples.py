@@ -50,4 +50,4 @@ def new_intent(id: str = "i", *, at: datetime = NOW, email_key: str | None = Non
 
 
 def new_key(kid: str = "k", *, at: datetime = NOW, sealed: bytes = b"\x00\xff" * 50) -> SigningKey:
-    return SigningKey(kid=kid, algorithm="ES256", sealed_private_key=sealed, created_at=at)
+    return SigningKey(kid=kid, algorithm="ES256", sealed_private_key=sealed, created_at=at, signs_from=at)

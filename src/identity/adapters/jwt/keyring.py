@@ -1,40 +1,34 @@
-"""The signing keys of this service: kept in its database, opened in memory."""
+"""The keys of this service as they are now: kept in its database, opened in memory."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_der_private_key,
-)
-
-from identity.adapters.jwt.vault import Vault
+from identity.adapters.jwt.keys import OpenKey, SealedKeys, UnknownAlgorithm
 from identity.application.conflicts import retried_on_conflict
-from identity.application.ports import BeginUnitOfWork, Clock, Randomness, ReadUnitOfWork
+from identity.application.ports import BeginUnitOfWork, Clock, ReadUnitOfWork
+from identity.domain import signing_key
 from identity.domain.signing_key import SigningKey, UnreadableKey
 
-ALGORITHM = "ES256"
+log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenKey:
-    """A signing key that can be used."""
-
-    kid: str
-    private: ec.EllipticCurvePrivateKey = field(repr=False)
-    public: ec.EllipticCurvePublicKey
+RELOADED_EVERY = timedelta(seconds=3)
+"""So that every process hears of a rotation or a retirement within five seconds."""
 
 
 class Keyring:
-    """Reads the keys once, making the first where there is none.
+    """Reads the keys again and again, making the first where there is none.
 
     The first key is stored once, however many processes start at the same time. A key that the secret does
-    not open is never replaced: that would silently log everybody out.
+    not open ends the start and is never replaced: that would silently log everybody out. One that comes
+    later, or is for an algorithm of a newer version, is logged and left out; its predecessor signs on here.
+
+    Args:
+        longest_lifetime: of any token, for which a key verifies once its successor signs.
+        shared: signs instead of the keys in the database, which then only verify.
 
     Raises:
         UnreadableKey: the keys in the database were sealed under another secret.
@@ -45,32 +39,99 @@ class Keyring:
         *,
         read: ReadUnitOfWork,
         begin: BeginUnitOfWork,
-        vault: Vault,
+        sealed: SealedKeys,
         clock: Clock,
-        randomness: Randomness,
+        longest_lifetime: timedelta,
+        shared: OpenKey | None = None,
     ) -> None:
         self._read = read
         self._begin = begin
-        self._vault = vault
+        self._sealed = sealed
         self._clock = clock
-        self._randomness = randomness
-        self._keys: dict[str, OpenKey] = {}
+        self._longest_lifetime = longest_lifetime
+        self._shared = shared
+        self._keys: tuple[SigningKey, ...] = ()
+        self._open: dict[str, OpenKey] = {}
+        self._unopened: dict[str, bytes] = {}
+        """By their kid the seals that did not open, so that the log has each once."""
+        self._loaded_at: datetime | None = None
+        self._begun = 0
+        self._done = 0
+        """The number of the latest reading that has begun, and of the latest that succeeded."""
         self._loading = asyncio.Lock()
 
     async def signing(self) -> OpenKey:
-        """The key that signs new tokens: the newest."""
-        keys = await self._loaded()
-        return keys[next(reversed(keys))]
+        """The key that signs new tokens."""
+        await self._refresh()
+        if self._shared is not None:
+            return self._shared
+        openable = [key for key in self._keys if key.kid in self._open]
+        key = signing_key.signing(openable, at=self._clock.now())
+        if key is None:
+            raise UnreadableKey("no key that can be opened is there to sign")
+        return self._open[key.kid]
 
     async def verifying(self, kid: str) -> OpenKey | None:
-        return (await self._loaded()).get(kid)
+        if self._shared is not None and kid == self._shared.kid:
+            return self._shared
+        await self._refresh()
+        key = self._accepted().get(kid)
+        if key is None and all(known.kid != kid for known in self._keys):
+            await self._load()  # it may be younger than what was read
+            key = self._accepted().get(kid)
+        return key
 
-    async def _loaded(self) -> dict[str, OpenKey]:
-        if not self._keys:
+    async def published(self) -> tuple[Mapping[str, str], ...]:
+        await self._refresh()
+        return tuple(key.jwk() for key in self._accepted().values())
+
+    def _accepted(self) -> dict[str, OpenKey]:
+        accepted = signing_key.verifying(
+            self._keys, at=self._clock.now(), longest_lifetime=self._longest_lifetime
+        )
+        return {key.kid: self._open[key.kid] for key in accepted if key.kid in self._open}
+
+    def _is_outdated(self) -> bool:
+        return self._loaded_at is None or abs(self._clock.now() - self._loaded_at) >= RELOADED_EVERY
+
+    async def _refresh(self) -> None:
+        if self._is_outdated():
             async with self._loading:
-                if not self._keys:
-                    self._keys = {key.kid: self._open(key) for key in await self._stored()}
-        return self._keys
+                if self._is_outdated():
+                    await self._read_all()
+
+    async def _load(self) -> None:
+        """Reads the keys. Who comes while others read shares a reading that began after they came."""
+        begun_before = self._begun
+        async with self._loading:
+            if self._done <= begun_before:
+                await self._read_all()
+
+    async def _read_all(self) -> None:
+        self._begun += 1
+        at = self._clock.now()
+        keys = await self._stored()
+        # Known by their kid, not by their seal: another process may have sealed them under a new secret.
+        self._open = {key.kid: opened for key in keys if (opened := self._opened(key)) is not None}
+        self._keys, self._loaded_at, self._done = keys, at, self._begun
+
+    def _opened(self, key: SigningKey) -> OpenKey | None:
+        if key.retired_at is not None:
+            return None
+        if key.kid in self._open:
+            return self._open[key.kid]
+        if self._unopened.get(key.kid) == key.sealed_private_key:
+            return None
+        try:
+            return self._sealed.open(key)
+        except UnknownAlgorithm:
+            log.error("signing key %s is for %s, which this version does not know", key.kid, key.algorithm)
+        except UnreadableKey:
+            if self._loaded_at is None:
+                raise
+            log.error("signing key %s does not open with this secret", key.kid)
+        self._unopened[key.kid] = key.sealed_private_key
+        return None
 
     @retried_on_conflict
     async def _stored(self) -> tuple[SigningKey, ...]:
@@ -78,24 +139,9 @@ class Keyring:
             keys = await uow.signing_keys.all()
         if keys:
             return keys
+        now = self._clock.now()
+        first = await self._sealed.generate(at=now, signs_from=now)
         async with self._begin() as uow:
-            await uow.signing_keys.add_first(self._new_key())
+            await uow.signing_keys.add_first(first)
         async with self._read() as uow:
             return await uow.signing_keys.all()
-
-    def _new_key(self) -> SigningKey:
-        kid = self._randomness.identifier()
-        private = ec.generate_private_key(ec.SECP256R1())
-        der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        return SigningKey(
-            kid=kid,
-            algorithm=ALGORITHM,
-            sealed_private_key=self._vault.seal(der, row=kid),
-            created_at=self._clock.now(),
-        )
-
-    def _open(self, key: SigningKey) -> OpenKey:
-        private = load_der_private_key(self._vault.open(key.sealed_private_key, row=key.kid), password=None)
-        if key.algorithm != ALGORITHM or not isinstance(private, ec.EllipticCurvePrivateKey):
-            raise UnreadableKey(key.kid)
-        return OpenKey(kid=key.kid, private=private, public=private.public_key())

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 
-from identity.adapters.jwt.keyring import ALGORITHM, Keyring, OpenKey
+from identity.adapters.jwt.keyring import Keyring
+from identity.adapters.jwt.keys import OpenKey
 from identity.application.ports import Clock
 from identity.domain.errors import TokenFault, TokenRefused
 from identity.domain.tokens import Claims, TokenKind
 
 LONGEST_TOKEN = 4096  # characters; ours have some 600, and checking a longer one is an attacker's wish
+MOST_VERIFIED = 4096  # tokens, some 6 MB
 LEEWAY = timedelta(seconds=30)
 """How far another machine's clock may be off."""
 
@@ -25,8 +28,15 @@ _TYP = {
 _REQUIRED = ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "token_type"]
 
 
+class _Verified(NamedTuple):
+    """What was found of a token whose signature need not be checked again. Its time and key need to be."""
+
+    claims: Claims
+    kid: str
+
+
 class JwtTokens:
-    """ES256 tokens that carry SimpleJWT's `token_type` and `user_id` beside the registered claims.
+    """JSON Web Tokens that carry SimpleJWT's `token_type` and `user_id` beside the registered claims.
 
     A refresh token's audience is the issuer itself, so that no other service takes one for an access token.
     """
@@ -36,6 +46,7 @@ class JwtTokens:
         self._issuer = issuer
         self._audience = {TokenKind.ACCESS: audience, TokenKind.REFRESH: issuer}
         self._clock = clock
+        self._verified: OrderedDict[str, _Verified] = OrderedDict()
 
     async def sign(self, claims: Claims) -> str:
         key = await self._keyring.signing()
@@ -51,18 +62,11 @@ class JwtTokens:
             "user_id": str(claims.user_id),
         }
         return jwt.encode(
-            payload, key.private, algorithm=ALGORITHM, headers={"kid": key.kid, "typ": _TYP[claims.kind]}
+            payload, key.private, algorithm=key.algorithm, headers={"kid": key.kid, "typ": _TYP[claims.kind]}
         )
 
     async def read(self, token: str, *, expected: TokenKind | None) -> Claims:
-        header = self._header(token)
-        key = await self._keyring.verifying(header["kid"])
-        if key is None:
-            raise TokenRefused(TokenFault.INVALID)
-        payload = self._payload(token, key)
-        claims = _claims(payload)
-        if header.get("typ") != _TYP[claims.kind] or payload["aud"] != self._audience[claims.kind]:
-            raise TokenRefused(TokenFault.INVALID)
+        claims = await self._genuine(token)
         now = self._clock.now()
         # Of a refresh token the session's row decides; it must outlive a clock that was set back.
         if claims.kind is TokenKind.ACCESS and claims.issued_at > now + LEEWAY:
@@ -71,6 +75,26 @@ class JwtTokens:
             raise TokenRefused(TokenFault.EXPIRED)
         if expected not in {None, claims.kind}:
             raise TokenRefused(TokenFault.WRONG_TYPE)
+        return claims
+
+    async def _genuine(self, token: str) -> Claims:
+        """The claims of a token that we signed, with a key that is still accepted. Knows no time."""
+        verified = self._verified.get(token)
+        if verified is not None and await self._keyring.verifying(verified.kid) is not None:
+            self._verified.move_to_end(token)
+            return verified.claims
+        header = self._header(token)
+        key = await self._keyring.verifying(header["kid"])
+        if key is None:
+            raise TokenRefused(TokenFault.INVALID)
+        payload = self._payload(token, key)
+        claims = _claims(payload)
+        if header.get("typ") != _TYP[claims.kind] or payload["aud"] != self._audience[claims.kind]:
+            raise TokenRefused(TokenFault.INVALID)
+        if claims.kind is TokenKind.ACCESS:  # which comes again and again
+            self._verified[token] = _Verified(claims, key.kid)
+            if len(self._verified) > MOST_VERIFIED:
+                self._verified.popitem(last=False)
         return claims
 
     def _header(self, token: str) -> dict[str, Any]:
@@ -90,7 +114,7 @@ class JwtTokens:
             return jwt.decode(
                 token,
                 key.public,
-                algorithms=[ALGORITHM],
+                algorithms=[key.algorithm],  # the one of this key, whatever the token says
                 issuer=self._issuer,
                 # Time is judged by the service's clock, below; the audience, once the kind is known.
                 options={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,9 +19,10 @@ _NONCE_BYTES = 12  # NIST SP 800-38D, 8.2.1
 class Vault:
     """AES-256-GCM under keys derived by HKDF (RFC 5869) from the service's secret, one for each purpose."""
 
-    def __init__(self, secret: Secret, *, purpose: str) -> None:
-        derived = HKDF(SHA256(), 32, salt=None, info=f"identity/{purpose}".encode())
-        self._aead = AESGCM(derived.derive(secret.reveal().encode()))
+    def __init__(self, secret: Secret, *, purpose: str, previous: Secret | None = None) -> None:
+        """`previous` opens what was sealed before the service's secret was changed."""
+        self._aead = _aead(secret, purpose)
+        self._previous = None if previous is None else _aead(previous, purpose)
 
     def seal(self, plaintext: bytes, *, row: str) -> bytes:
         """`row` is bound to the seal: moved to another row, it does not open."""
@@ -29,7 +31,13 @@ class Vault:
 
     def open(self, sealed: bytes, *, row: str) -> bytes:
         """Raises `UnreadableKey`: it was sealed under another secret, for another row, or altered."""
-        try:
-            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], row.encode())
-        except (InvalidTag, ValueError):
-            raise UnreadableKey(row) from None
+        for aead in (self._aead, self._previous):
+            if aead is not None:
+                with suppress(InvalidTag, ValueError):
+                    return aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], row.encode())
+        raise UnreadableKey(row)
+
+
+def _aead(secret: Secret, purpose: str) -> AESGCM:
+    derived = HKDF(SHA256(), 32, salt=None, info=f"identity/{purpose}".encode())
+    return AESGCM(derived.derive(secret.reveal().encode()))

@@ -331,6 +331,28 @@ class MemorySigningKeys:
         keys[key.kid] = key
         return True
 
+    async def add_next(self, key: SigningKey, *, after: str) -> bool:
+        state = self.view.changed()
+        if after in state.succeeded:
+            return False
+        _insert(state.signing_keys, key.kid, key)
+        state.succeeded[after] = key.kid
+        return True
+
+    async def retire(self, kid: str, *, at: datetime) -> bool:
+        keys = self.view.changed().signing_keys
+        if kid not in keys or keys[kid].retired_at is not None:
+            return False
+        keys[kid] = replace(keys[kid], retired_at=at)
+        return True
+
+    async def reseal(self, key: SigningKey) -> bool:
+        keys = self.view.changed().signing_keys
+        if key.kid not in keys:
+            return False
+        keys[key.kid] = replace(keys[key.kid], sealed_private_key=key.sealed_private_key)
+        return True
+
 
 def _insert(table: dict[K, V], key: K, value: V) -> None:
     if key in table:

@@ -88,6 +88,8 @@ class State:
     one_time_tokens: Table[Digest, IssuedToken] = field(default_factory=Table)
     outbox: Table[str, QueuedIntent] = field(default_factory=Table)
     signing_keys: Table[str, SigningKey] = field(default_factory=Table)
+    succeeded: dict[str, str] = field(default_factory=dict)
+    """The key after which each was stored, and that one."""
     events: list[Event] = field(default_factory=list)
 
     def copy(self) -> State:

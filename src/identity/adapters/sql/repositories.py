@@ -8,9 +8,10 @@ from one column to another: MariaDB assigns from left to right.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, literal, select
+from sqlalchemy import RowMapping, bindparam, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity.adapters.sql.devices import SqlDevices
@@ -27,6 +28,10 @@ from identity.domain.signing_key import SigningKey
 _APPEND = insert(audit_events).inline()
 _ALL_KEYS = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
 _FIRST_KID = select(signing_keys.c.kid).where(signing_keys.c.is_first == 1)
+_SUCCESSOR = select(signing_keys.c.kid).where(signing_keys.c.follows == bindparam("after"))
+_THIS_KEY = update(signing_keys).where(signing_keys.c.kid == bindparam("key"))
+_RETIRE = _THIS_KEY.where(signing_keys.c.retired_at.is_(None)).values(retired_at=bindparam("now"))
+_RESEAL = _THIS_KEY.values(sealed_private_key=bindparam("sealed"))
 _ANY_KEY = select(literal(1)).select_from(signing_keys).limit(1)
 
 
@@ -68,6 +73,19 @@ class SqlSigningKeys:
         first: str = (await self.connection.execute(_FIRST_KID)).scalar_one()
         return first == key.kid
 
+    async def add_next(self, key: SigningKey, *, after: str) -> bool:
+        statement = self.dialect.insert_unless_taken(signing_keys, signing_keys.c.follows)
+        await self.connection.execute(statement, _key_to_row(key) | {"follows": after})
+        successor: str = (await self.connection.execute(_SUCCESSOR, {"after": after})).scalar_one()
+        return successor == key.kid
+
+    async def retire(self, kid: str, *, at: datetime) -> bool:
+        return (await self.connection.execute(_RETIRE, {"key": kid, "now": at})).rowcount == 1
+
+    async def reseal(self, key: SigningKey) -> bool:
+        sealed = {"key": key.kid, "sealed": key.sealed_private_key}
+        return (await self.connection.execute(_RESEAL, sealed)).rowcount == 1
+
 
 def _event_to_row(event: Event) -> dict[str, Any]:
     return {
@@ -86,6 +104,8 @@ def _key_from_row(row: RowMapping) -> SigningKey:
         algorithm=row[signing_keys.c.algorithm],
         sealed_private_key=row[signing_keys.c.sealed_private_key],
         created_at=row[signing_keys.c.created_at],
+        signs_from=row[signing_keys.c.signs_from] or row[signing_keys.c.created_at],
+        retired_at=row[signing_keys.c.retired_at],
     )
 
 
@@ -95,4 +115,6 @@ def _key_to_row(key: SigningKey) -> dict[str, Any]:
         "algorithm": key.algorithm,
         "sealed_private_key": key.sealed_private_key,
         "created_at": key.created_at,
+        "signs_from": key.signs_from,
+        "retired_at": key.retired_at,
     }

@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from identity.adapters.sql.types import Instant, digest, key, number, text
 
-REVISION = "0003_0001"
+REVISION = "0004_0001"
 """The newest revision in `migrations/versions/`, known without importing Alembic."""
 
 metadata = MetaData(
@@ -138,5 +138,9 @@ signing_keys = Table(
     Column("sealed_private_key", LargeBinary, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("is_first", SmallInteger),  # 1 or empty; unique, so only one of several first keys gets in
+    Column("follows", key(64)),  # the kid of the key before; unique, so that it has one successor
+    Column("signs_from", Instant),  # empty for a key of an older version: from the beginning
+    Column("retired_at", Instant),
     UniqueConstraint("is_first"),
+    Index("uq_signing_keys_follows", "follows", unique=True),
 )

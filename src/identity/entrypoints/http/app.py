@@ -10,7 +10,16 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from identity.container import Container
-from identity.entrypoints.http import health, login, own_sessions, passwords, profile, registration, sessions
+from identity.entrypoints.http import (
+    health,
+    login,
+    own_sessions,
+    passwords,
+    profile,
+    registration,
+    sessions,
+    signing_keys,
+)
 from identity.entrypoints.http.authentication import provide_client, provide_principal
 from identity.entrypoints.http.cors import RefusedOrigins, cors_config
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
@@ -34,6 +43,7 @@ ROUTES = [
     passwords.change_by_other_methods,
     passwords.forgot,
     passwords.reset,
+    signing_keys.show,
     health.live,
     health.ready,
 ]
@@ -59,6 +69,7 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         "request_reset": container.request_reset(),
         "reset_password": container.reset_password(),
         "judge_password": container.judge_password(),
+        "publish_keys": container.publish_keys(),
         "check_health": container.check_health(),
     }
     app = Litestar(

@@ -310,6 +310,28 @@ class Concurrency(StorageTests):
         async with storage.read() as uow:
             assert len(await uow.signing_keys.all()) == 1
 
+    async def test_one_of_eight_successors_of_a_signing_key_is_stored(self, storage: Storage) -> None:
+        async with storage.begin() as uow:
+            await uow.signing_keys.add_first(new_key())
+
+        async def add_next(number: int) -> bool:
+            async with storage.begin() as uow:
+                return await uow.signing_keys.add_next(new_key(f"key {number}"), after="k")
+
+        assert_one_won(await all_at_once(EIGHT, add_next))
+        async with storage.read() as uow:
+            assert len(await uow.signing_keys.all()) == 2
+
+    async def test_one_of_eight_retirements_of_a_signing_key_wins(self, storage: Storage) -> None:
+        async with storage.begin() as uow:
+            await uow.signing_keys.add_first(new_key())
+
+        async def retire(number: int) -> bool:
+            async with storage.begin() as uow:
+                return await uow.signing_keys.retire("k", at=NOW + number * SECOND)
+
+        assert_one_won(await all_at_once(EIGHT, retire))
+
     async def test_eight_purges_at_once_count_no_session_twice(self, storage: Storage) -> None:
         ann = await add_user(storage)
         await add_sessions(

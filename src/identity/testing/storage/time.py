@@ -181,7 +181,7 @@ async def _times_read_back(storage: Storage, at: datetime) -> set[datetime]:
     token = new_token(added, created_at=at, expires_at=at)
     await add_tokens(storage, token)
     await put_intents(storage, new_intent(at=at))
-    await _add_first(storage, new_key(at=at))
+    await _add_first(storage, replace(new_key(at=at), retired_at=at))
     async with storage.begin() as uow:
         found = await uow.one_time_tokens.find(
             token.digest, purpose=RESET, user_id=added.id, at=at - MICROSECOND
@@ -195,7 +195,7 @@ async def _times_read_back(storage: Storage, at: datetime) -> set[datetime]:
     user, stored = await stored_user(storage, added.id), await stored_session(storage)
     records: list[Record] = [user, stored, found, claimed.intent, *keys]
     times = [oldest, *chain.from_iterable(map(_times, records))]
-    assert len(times) == 1 + 5 + 7 + 2 + 1 + 1
+    assert len(times) == 1 + 5 + 7 + 2 + 1 + 3
     if any(time.utcoffset() != timedelta(0) for time in times):
         pytest.fail(f"not in UTC: {times}")
     return set(times)

@@ -187,6 +187,11 @@ class Transactions(StorageTests):
             assert await uow.outbox.settle(held) is True
             assert await uow.outbox.purge(dead_before=NOW, limit=10) == 1
             assert await uow.devices.purge(seen_before=NOW + HOUR, limit=10) == 1
+            await uow.signing_keys.add_first(new_key())
+        before = await self._seen(storage, ann)
+        for name, write in _WRITES_TO_A_KEY.items():
+            assert await is_refused(_in_a_read(storage, write)), name
+            assert await self._seen(storage, ann) == before, name
 
     async def test_a_unit_of_work_inside_another_is_refused_and_the_outer_one_goes_on(
         self, storage: Storage
@@ -339,6 +344,13 @@ class Transactions(StorageTests):
             ]
 
 
+_WRITES_TO_A_KEY: Mapping[str, Callable[[UnitOfWork], Awaitable[object]]] = {
+    "signing_keys.add_next": lambda uow: uow.signing_keys.add_next(new_key("next"), after="k"),
+    "signing_keys.retire": lambda uow: uow.signing_keys.retire("k", at=NOW),
+    "signing_keys.reseal": lambda uow: uow.signing_keys.reseal(new_key(sealed=b"another")),
+}
+
+
 async def _everything(uow: UnitOfWork) -> User:
     user = await uow.users.add(new_user("eve"))
     await uow.sessions.add(new_session(user))
@@ -377,7 +389,7 @@ def _writes(
     """Every method that writes, each called so that it would find something to do."""
     token = new_token(ann)
     spending = {"purpose": RESET, "user_id": ann.id, "at": NOW}
-    return {
+    return {  # but for those of a key that is there, where there is a first one to add
         "users.add": lambda uow: uow.users.add(new_user("bob")),
         "users.save": lambda uow: uow.users.save(ann.disabled(at=NOW)),
         "users.record_login": lambda uow: uow.users.record_login(
