@@ -139,6 +139,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     sessions_per_account: Annotated[
         int, "Live sessions an account may have; one more ends the oldest.", integer(1, 10_000)
     ] = 50
+    refresh_cookie: Annotated[
+        bool,
+        "Keep the refresh token in a cookie that scripts cannot read, instead of in bodies.",
+        values.boolean,
+    ] = False
+    refresh_cookie_insecure: Annotated[
+        bool,
+        "For development on http://localhost only: a refresh cookie that travels without TLS.",
+        values.boolean,
+    ] = False
     new_device_mail: Annotated[
         bool,
         "Mail the owner when somebody logs in from a browser and network not seen for 90 days.",
@@ -354,6 +364,19 @@ def _conflicts(settings: Settings, given: Set[str]) -> Iterator[tuple[set[str], 
         )
     if settings.shared_key is not None and settings.shared_key == settings.secret:
         yield {"shared_key", "secret"}, "IDENTITY_SHARED_KEY must differ from IDENTITY_SECRET"
+    is_development = settings.refresh_cookie and values.is_loopback(settings.host)
+    if settings.refresh_cookie_insecure and not is_development:
+        yield (
+            {"refresh_cookie_insecure", "refresh_cookie", "host"},
+            "IDENTITY_REFRESH_COOKIE_INSECURE goes with IDENTITY_REFRESH_COOKIE on a loopback address only",
+        )
+    can_be_sent = settings.refresh_cookie_insecure or settings.public_url.startswith("https://")
+    if settings.refresh_cookie and not can_be_sent:
+        yield (
+            {"refresh_cookie", "refresh_cookie_insecure", "public_url"},
+            "IDENTITY_REFRESH_COOKIE needs an IDENTITY_PUBLIC_URL with https://, or for development on "
+            "localhost IDENTITY_REFRESH_COOKIE_INSECURE=true",
+        )
     if scheme == "memory" and settings.workers > 1:
         yield {"workers"}, "IDENTITY_WORKERS must be 1 with memory:, which processes cannot share"
     if settings.audience == settings.issuer:

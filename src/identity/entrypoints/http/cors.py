@@ -14,9 +14,11 @@ log = logging.getLogger(__name__)
 _MOST_TOLD = 20  # origins; whoever sends made-up ones does not fill the log
 
 
-def cors_config(origins: Sequence[str]) -> CORSConfig:
+def cors_config(origins: Sequence[str], *, credentials: bool) -> CORSConfig:
+    """`credentials`: pages of these origins may send their cookies along."""
     return CORSConfig(
         allow_origins=list(origins),
+        allow_credentials=credentials,
         allow_methods=["GET", "HEAD", "POST", "DELETE", "OPTIONS"],
         allow_headers=["authorization", "content-type"],
         expose_headers=["Retry-After", "X-Request-ID"],

@@ -177,5 +177,10 @@ SESSION_NOT_FOUND = refusal(
     "Detail",
     examples={"no such session": {"detail": "Not found.", "code": "session_not_found"}},
 )
+ORIGIN_REFUSED = refusal(
+    "The request does not come from a page of an allowed origin.",
+    "Detail",
+    examples={"another origin": {"detail": "Origin not allowed.", "code": "origin_not_allowed"}},
+)
 NOT_AUTHENTICATED = common("NotAuthenticated")
 TOKEN_REFUSED = common("TokenRefused")
