@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
@@ -364,11 +365,17 @@ def _conflicts(settings: Settings, given: Set[str]) -> Iterator[tuple[set[str], 
         )
     if settings.shared_key is not None and settings.shared_key == settings.secret:
         yield {"shared_key", "secret"}, "IDENTITY_SHARED_KEY must differ from IDENTITY_SECRET"
-    is_development = settings.refresh_cookie and values.is_loopback(settings.host)
+    clients = urlsplit(settings.public_url)  # a proxy on this machine may serve the world from loopback
+    is_development = (
+        settings.refresh_cookie
+        and values.is_loopback(settings.host)
+        and (clients.scheme, values.is_loopback(clients.hostname or "")) == ("http", True)
+    )
     if settings.refresh_cookie_insecure and not is_development:
         yield (
-            {"refresh_cookie_insecure", "refresh_cookie", "host"},
-            "IDENTITY_REFRESH_COOKIE_INSECURE goes with IDENTITY_REFRESH_COOKIE on a loopback address only",
+            {"refresh_cookie_insecure", "refresh_cookie", "host", "public_url"},
+            "IDENTITY_REFRESH_COOKIE_INSECURE goes with IDENTITY_REFRESH_COOKIE only, and with loopback in "
+            "IDENTITY_HOST and an http:// IDENTITY_PUBLIC_URL",
         )
     can_be_sent = settings.refresh_cookie_insecure or settings.public_url.startswith("https://")
     if settings.refresh_cookie and not can_be_sent:

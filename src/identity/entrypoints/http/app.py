@@ -22,7 +22,7 @@ from identity.entrypoints.http import (
     signing_keys,
 )
 from identity.entrypoints.http.authentication import provide_client, provide_principal
-from identity.entrypoints.http.cors import RefusedOrigins, cors_config
+from identity.entrypoints.http.cors import RefusedOrigins, cors_config, withhold_credentials
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
 from identity.entrypoints.http.headers import add_headers
 from identity.entrypoints.http.openapi import complete, openapi_config
@@ -91,9 +91,9 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
             "client": Provide(provide_client, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,
-        before_send=[add_headers, RefusedOrigins()],
+        before_send=[add_headers, withhold_credentials, RefusedOrigins()],
         cors_config=cors_config(settings.cors_origins, credentials=settings.refresh_cookie),
-        openapi_config=openapi_config(settings.public_url),
+        openapi_config=openapi_config(settings.public_url, cookie=settings.refresh_cookie),
         lifespan=[lifespan] if lifespan else [],
         logging_config=None,
         debug=False,

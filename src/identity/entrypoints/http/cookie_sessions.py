@@ -11,8 +11,8 @@ from identity.application.sessions import LogOut, RefreshSession
 from identity.domain.session import Client
 from identity.entrypoints.http.body import AnyRequest, read_body
 from identity.entrypoints.http.login import CREDENTIALS, LOGIN_REFUSED, Credentials
-from identity.entrypoints.http.openapi import SESSIONS, Nothing, named, operation
-from identity.entrypoints.http.openapi_refusals import ORIGIN_REFUSED, TOKEN_REFUSED
+from identity.entrypoints.http.openapi import SESSIONS, Nothing, named, operation, request_body
+from identity.entrypoints.http.openapi_refusals import NOT_JSON, ORIGIN_REFUSED, TOKEN_REFUSED
 from identity.entrypoints.http.refresh_cookie import RefreshCookie
 
 
@@ -25,6 +25,8 @@ class NoFields(msgspec.Struct):
 
 
 EXAMPLE = AccessToken(access="jwt_access_token")
+NO_FIELDS = request_body(NoFields, {})
+_NOT_OURS = {403: ORIGIN_REFUSED, 415: NOT_JSON}
 _HOW = "The request has to be `application/json` from a page of an allowed origin, sent with credentials."
 
 
@@ -37,7 +39,9 @@ _HOW = "The request has to be `application/json` from a page of an allowed origi
     description="Begins a session: an access token for requests, and in a cookie that scripts cannot read a "
     f"refresh token for the next access token. {_HOW}",
     response_description="The session's access token.",
-    operation_class=operation(EXAMPLE, takes=CREDENTIALS, refuses={401: LOGIN_REFUSED, 403: ORIGIN_REFUSED}),
+    operation_class=operation(
+        EXAMPLE, takes=CREDENTIALS, forms=False, refuses={401: LOGIN_REFUSED, **_NOT_OURS}
+    ),
 )
 async def log_in(
     request: AnyRequest,
@@ -59,7 +63,9 @@ async def log_in(
     summary="Get a new access token",
     description=f"For the refresh token in the cookie, which is replaced. {_HOW}",
     response_description="A new access token.",
-    operation_class=operation(EXAMPLE, refuses={401: TOKEN_REFUSED, 403: ORIGIN_REFUSED}),
+    operation_class=operation(
+        EXAMPLE, takes=NO_FIELDS, forms=False, refuses={401: TOKEN_REFUSED, **_NOT_OURS}
+    ),
 )
 async def refresh(
     request: AnyRequest,
@@ -82,7 +88,9 @@ async def refresh(
     description="Of the refresh token in the cookie, which is deleted. All tokens of the session are refused "
     f"from now on, access tokens too. {_HOW}",
     response_description="The session is over.",
-    operation_class=operation(Nothing(), refuses={401: TOKEN_REFUSED, 403: ORIGIN_REFUSED}),
+    operation_class=operation(
+        Nothing(), takes=NO_FIELDS, forms=False, refuses={401: TOKEN_REFUSED, **_NOT_OURS}
+    ),
 )
 async def log_out(
     request: AnyRequest,

@@ -36,26 +36,31 @@ class RefreshCookie:
     def __init__(
         self, *, origins: Sequence[str], public_url: str, lifetime: timedelta, insecure: bool = False
     ) -> None:
-        own = urlsplit(public_url)
-        self._origins = frozenset([*origins, f"{own.scheme}://{own.netloc}"])
+        self._origins = frozenset([*origins, _origin(public_url)])
         self._lifetime = round(lifetime.total_seconds())
         self._insecure = insecure
         self.name = INSECURE_NAME if insecure else NAME
 
     def check(self, request: AnyRequest) -> None:
         """Raises `OriginRefused`, or `HTTPException` 415: the request is not one of our pages' scripts'."""
-        if request.headers.get("origin") not in self._origins:
+        sent = request.headers.getall("origin", [])
+        if len(sent) != 1 or sent[0] not in self._origins:
             raise OriginRefused
         content_type = request.headers.get("content-type", "")
         if content_type.partition(";")[0].strip().lower() != JSON:
             raise HTTPException(f'Unsupported media type "{content_type}" in request.', status_code=415)
 
     def token(self, request: AnyRequest) -> str:
-        """Raises `TokenRefused`: there is no such cookie."""
-        token = request.cookies.get(self.name)
-        if not token:
+        """Raises `TokenRefused`: there is no such cookie, or more than one."""
+        # Not `request.cookies`: of two it takes the last, and it trims \x85 and \xa0 from names, so that what
+        # a neighbouring host has set under such a name would pass for ours.
+        pairs = [
+            pair.partition("=") for line in request.headers.getall("cookie", []) for pair in line.split(";")
+        ]
+        tokens = [value.strip(" \t") for name, _, value in pairs if name.strip(" \t") == self.name]
+        if len(tokens) != 1 or not tokens[0]:
             raise TokenRefused(TokenFault.INVALID)
-        return token
+        return tokens[0]
 
     def holding(self, token: str) -> Cookie:
         return self._cookie(token, max_age=self._lifetime)
@@ -73,3 +78,9 @@ class RefreshCookie:
             httponly=True,
             samesite="strict",
         )
+
+
+def _origin(url: str) -> str:
+    """As a browser sends it: in lower case and without the scheme's own port."""
+    parts = urlsplit(url.lower())
+    return f"{parts.scheme}://{parts.netloc.removesuffix({'http': ':80', 'https': ':443'}[parts.scheme])}"
