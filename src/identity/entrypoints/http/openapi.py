@@ -45,8 +45,9 @@ and a field that is not listed is ignored. Every path is answered with and witho
 _HOW_TO_AUTHENTICATE = """\
 Log in, and send the access token with each request: `Authorization: Bearer <access>`.
 
-An access token lasts a few minutes. When a request is answered with 401, post {how} and send the request again with the new \
-access token. If the refresh is answered with 401 as well, the session is over: log in again."""
+An access token lasts a few minutes. When a request is answered with 401, post {how} \
+and send the request again with the new access token. If the refresh is answered with 401 as well, the session \
+is over: log in again."""
 _HOW_WITH_BODIES = "the refresh token to `/api/auth/token/refresh/`, keep both tokens of the answer,"
 _HOW_WITH_COOKIE = (
     "an empty JSON object to `/api/auth/token/refresh/`, to which the browser adds the cookie that holds the "
@@ -185,8 +186,9 @@ def operation(
 ) -> type[Operation]:
     """An operation that answers like this, and everything it may refuse with.
 
-    Without `forms` it takes JSON only. `invalid` has examples of field errors besides missing fields, `mistake` is the `error` that it may answer
-    with 400, `refuses` has its own refusals by status. What `depends` on nothing is never unavailable.
+    Without `forms` it takes JSON only. `invalid` has examples of field errors besides missing fields,
+    `mistake` is the `error` that it may answer with 400, `refuses` has its own refusals by status. What
+    `depends` on nothing is never unavailable.
     """
     refusals: dict[int, Any] = {500: common("InternalError")}
     if depends:
