@@ -46,8 +46,8 @@ _HOW_TO_AUTHENTICATE = """\
 Log in, and send the access token with each request: `Authorization: Bearer <access>`.
 
 An access token lasts a few minutes. When a request is answered with 401, post {how} \
-and send the request again with the new access token. If the refresh is answered with 401 as well, the session \
-is over: log in again."""
+and send the request again with the new access token. If the refresh is answered with 401 as well, the \
+session is over: log in again."""
 _HOW_WITH_BODIES = "the refresh token to `/api/auth/token/refresh/`, keep both tokens of the answer,"
 _HOW_WITH_COOKIE = (
     "an empty JSON object to `/api/auth/token/refresh/`, to which the browser adds the cookie that holds the "
