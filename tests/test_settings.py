@@ -688,3 +688,46 @@ def test_a_description_hides_secrets_and_credentials_and_shows_the_rest():
 def test_settings_cannot_be_changed():
     with pytest.raises(AttributeError):
         load().port = 1  # type: ignore[misc]
+
+
+# The refresh cookie
+
+HTTPS = {"PUBLIC_URL": "https://id.example", "REFRESH_COOKIE": "true"}
+INSECURE = {"REFRESH_COOKIE": "true", "REFRESH_COOKIE_INSECURE": "true"}
+
+
+def test_the_refresh_cookie_is_off_unless_asked_for():
+    assert not load().refresh_cookie
+    assert not load().refresh_cookie_insecure
+
+
+def test_the_refresh_cookie_travels_over_tls():
+    assert load(**HTTPS).refresh_cookie
+    assert load(**{**HTTPS, "PUBLIC_URL": "https://id.example:8443/base"}).refresh_cookie
+    assert problem(REFRESH_COOKIE="true").startswith(
+        "IDENTITY_REFRESH_COOKIE needs an IDENTITY_PUBLIC_URL with https://"
+    )
+    assert "IDENTITY_REFRESH_COOKIE_INSECURE=true" in problem(REFRESH_COOKIE="true")
+    assert problem(PUBLIC_URL="http://id.example", REFRESH_COOKIE="true").startswith(
+        "IDENTITY_REFRESH_COOKIE "
+    )
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"])
+def test_the_insecure_refresh_cookie_is_for_loopback(url: str):
+    assert load(**INSECURE, PUBLIC_URL=url).refresh_cookie_insecure
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"REFRESH_COOKIE": "false"},
+        {"HOST": "0.0.0.0", "MAIL_URL": "directory:mail"},  # noqa: S104
+        {"PUBLIC_URL": "http://id.example"},
+        {"PUBLIC_URL": "https://id.example"},
+        {"PUBLIC_URL": "https://localhost:8000"},
+        {"PUBLIC_URL": "http://localhost.evil.example"},
+    ],
+)
+def test_the_insecure_refresh_cookie_is_refused_anywhere_else(more: dict[str, str]):
+    assert problem(**{**INSECURE, **more}).startswith("IDENTITY_REFRESH_COOKIE_INSECURE goes with ")

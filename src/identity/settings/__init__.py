@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
@@ -142,6 +143,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     sessions_per_account: Annotated[
         int, "Live sessions an account may have; one more ends the oldest.", integer(1, 10_000)
     ] = 50
+    refresh_cookie: Annotated[
+        bool,
+        "Keep the refresh token in a cookie that scripts cannot read, instead of in bodies.",
+        values.boolean,
+    ] = False
+    refresh_cookie_insecure: Annotated[
+        bool,
+        "For development on http://localhost only: a refresh cookie that travels without TLS.",
+        values.boolean,
+    ] = False
     new_device_mail: Annotated[
         bool,
         "Mail the owner when somebody logs in from a browser and network not seen for 90 days.",
@@ -361,6 +372,25 @@ def _conflicts(settings: Settings, given: Set[str]) -> Iterator[tuple[set[str], 
         yield (
             {"shared_key", "secret_previous"},
             "IDENTITY_SHARED_KEY must differ from IDENTITY_SECRET_PREVIOUS",
+        )
+    clients = urlsplit(settings.public_url)  # a proxy on this machine may serve the world from loopback
+    is_development = (
+        settings.refresh_cookie
+        and values.is_loopback(settings.host)
+        and (clients.scheme, values.is_loopback(clients.hostname or "")) == ("http", True)
+    )
+    if settings.refresh_cookie_insecure and not is_development:
+        yield (
+            {"refresh_cookie_insecure", "refresh_cookie", "host", "public_url"},
+            "IDENTITY_REFRESH_COOKIE_INSECURE goes with IDENTITY_REFRESH_COOKIE only, and with loopback in "
+            "IDENTITY_HOST and an http:// IDENTITY_PUBLIC_URL",
+        )
+    can_be_sent = settings.refresh_cookie_insecure or settings.public_url.startswith("https://")
+    if settings.refresh_cookie and not can_be_sent:
+        yield (
+            {"refresh_cookie", "refresh_cookie_insecure", "public_url"},
+            "IDENTITY_REFRESH_COOKIE needs an IDENTITY_PUBLIC_URL with https://, or for development on "
+            "localhost IDENTITY_REFRESH_COOKIE_INSECURE=true",
         )
     if scheme == "memory" and settings.workers > 1:
         yield {"workers"}, "IDENTITY_WORKERS must be 1 with memory:, which processes cannot share"

@@ -11,6 +11,7 @@ from litestar.di import Provide
 
 from identity.container import Container
 from identity.entrypoints.http import (
+    cookie_sessions,
     health,
     login,
     own_sessions,
@@ -21,17 +22,15 @@ from identity.entrypoints.http import (
     signing_keys,
 )
 from identity.entrypoints.http.authentication import provide_client, provide_principal
-from identity.entrypoints.http.cors import RefusedOrigins, cors_config
+from identity.entrypoints.http.cors import RefusedOrigins, cors_config, withhold_credentials
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
 from identity.entrypoints.http.headers import add_headers
 from identity.entrypoints.http.openapi import complete, openapi_config
+from identity.entrypoints.http.refresh_cookie import RefreshCookie
 
 ROUTES = [
     registration.register,
-    login.log_in,
-    sessions.refresh,
     sessions.verify,
-    sessions.log_out,
     own_sessions.show,
     own_sessions.end,
     own_sessions.end_others,
@@ -47,6 +46,9 @@ ROUTES = [
     health.live,
     health.ready,
 ]
+
+WITH_BODIES = [login.log_in, sessions.refresh, sessions.log_out]
+WITH_COOKIE = [cookie_sessions.log_in, cookie_sessions.refresh, cookie_sessions.log_out]
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -72,17 +74,26 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         "publish_keys": container.publish_keys(),
         "check_health": container.check_health(),
     }
+    settings = container.settings()
     app = Litestar(
-        ROUTES,
+        [*ROUTES, *(WITH_COOKIE if settings.refresh_cookie else WITH_BODIES)],
         dependencies={
             **{name: _provide(use_case) for name, use_case in use_cases.items()},
             "principal": Provide(provide_principal),
+            "refresh_cookie": _provide(
+                RefreshCookie(
+                    origins=settings.cors_origins,
+                    public_url=settings.public_url,
+                    lifetime=settings.refresh_lifetime,
+                    insecure=settings.refresh_cookie_insecure,
+                )
+            ),
             "client": Provide(provide_client, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,
-        before_send=[add_headers, RefusedOrigins()],
-        cors_config=cors_config(container.settings().cors_origins),
-        openapi_config=openapi_config(container.settings().public_url),
+        before_send=[add_headers, withhold_credentials, RefusedOrigins()],
+        cors_config=cors_config(settings.cors_origins, credentials=settings.refresh_cookie),
+        openapi_config=openapi_config(settings.public_url, cookie=settings.refresh_cookie),
         lifespan=[lifespan] if lifespan else [],
         logging_config=None,
         debug=False,

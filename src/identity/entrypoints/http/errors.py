@@ -26,6 +26,7 @@ from identity.domain.errors import (
 )
 from identity.entrypoints.http.body import AnyRequest
 from identity.entrypoints.http.headers import request_id
+from identity.entrypoints.http.refresh_cookie import OriginRefused
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ REFUSALS: dict[type[IdentityError], Callable[[Any], Refusal]] = {
     TokenRefused: _token_refused,
     AccessTokenRefused: _access_token_refused,
     SessionNotFound: _constant(404, {"detail": "Not found.", "code": SessionNotFound.code}),
+    OriginRefused: _constant(403, {"detail": "Origin not allowed.", "code": OriginRefused.code}),
     Unavailable: _unavailable,
 }
 """Every refusal that reaches a client. A subclass is answered as its nearest ancestor here."""

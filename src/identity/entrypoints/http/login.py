@@ -20,6 +20,22 @@ class Credentials(msgspec.Struct):
     password: Secret
 
 
+CREDENTIALS = request_body(
+    Credentials,
+    {"username": "john_doe", "password": "yourpassword123"},
+    username=text("The account's username or e-mail address, in any case."),
+    password=PASSWORD,
+)
+LOGIN_REFUSED = refusal(
+    "Unknown, wrong or disabled: one answer for all of them.",
+    "Detail",
+    headers=CHALLENGE,
+    examples={
+        "refused": {"detail": "No active account found with the given credentials"},
+    },
+)
+
+
 @post(
     "/api/auth/login/",
     status_code=200,
@@ -30,22 +46,8 @@ class Credentials(msgspec.Struct):
     response_description="The session's tokens.",
     operation_class=operation(
         EXAMPLE_TOKENS,
-        takes=request_body(
-            Credentials,
-            {"username": "john_doe", "password": "yourpassword123"},
-            username=text("The account's username or e-mail address, in any case."),
-            password=PASSWORD,
-        ),
-        refuses={
-            401: refusal(
-                "Unknown, wrong or disabled: one answer for all of them.",
-                "Detail",
-                headers=CHALLENGE,
-                examples={
-                    "refused": {"detail": "No active account found with the given credentials"},
-                },
-            )
-        },
+        takes=CREDENTIALS,
+        refuses={401: LOGIN_REFUSED},
     ),
 )
 async def log_in(

@@ -45,16 +45,22 @@ and a field that is not listed is ignored. Every path is answered with and witho
 _HOW_TO_AUTHENTICATE = """\
 Log in, and send the access token with each request: `Authorization: Bearer <access>`.
 
-An access token lasts a few minutes. When a request is answered with 401, post the refresh token to \
-`/api/auth/token/refresh/`, keep both tokens of the answer, and send the request again with the new access \
-token. If the refresh is answered with 401 as well, the session is over: log in again."""
+An access token lasts a few minutes. When a request is answered with 401, post {how} \
+and send the request again with the new access token. If the refresh is answered with 401 as well, the \
+session is over: log in again."""
+_HOW_WITH_BODIES = "the refresh token to `/api/auth/token/refresh/`, keep both tokens of the answer,"
+_HOW_WITH_COOKIE = (
+    "an empty JSON object to `/api/auth/token/refresh/`, to which the browser adds the cookie that holds the "
+    "refresh token,"
+)
 
 
-def openapi_config(address: str) -> OpenAPIConfig:
+def openapi_config(address: str, *, cookie: bool) -> OpenAPIConfig:
     """The document at `/api/schema/openapi.json` and a page of it at `/api/schema/`, for one application.
 
-    `address` is where the page's examples reach the service.
+    `address` is where the page's examples reach the service; `cookie`: the refresh token travels in one.
     """
+    how = _HOW_TO_AUTHENTICATE.format(how=_HOW_WITH_COOKIE if cookie else _HOW_WITH_BODIES)
     return OpenAPIConfig(
         title="Identity",
         version=version("identity"),
@@ -69,9 +75,7 @@ def openapi_config(address: str) -> OpenAPIConfig:
         components=Components(
             responses=COMMON_REFUSALS,
             security_schemes={
-                "bearer": SecurityScheme(
-                    type="http", scheme="bearer", bearer_format="JWT", description=_HOW_TO_AUTHENTICATE
-                )
+                "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT", description=how)
             },
         ),
         openapi_router=Router(
@@ -177,6 +181,7 @@ def operation(
     answer: msgspec.Struct | list[Any],
     *,
     takes: Body | None = None,
+    forms: bool = True,
     invalid: Node | None = None,
     mistake: str | None = None,
     refuses: Mapping[int, Node] | None = None,
@@ -184,8 +189,9 @@ def operation(
 ) -> type[Operation]:
     """An operation that answers like this, and everything it may refuse with.
 
-    `invalid` has examples of field errors besides missing fields, `mistake` is the `error` that it may answer
-    with 400, `refuses` has its own refusals by status. What `depends` on nothing is never unavailable.
+    Without `forms` it takes JSON only. `invalid` has examples of field errors besides missing fields,
+    `mistake` is the `error` that it may answer with 400, `refuses` has its own refusals by status. What
+    `depends` on nothing is never unavailable.
     """
     refusals: dict[int, Any] = {500: common("InternalError")}
     if depends:
@@ -210,7 +216,7 @@ def operation(
             for response in derived.values():
                 response.content[JSON].example = answer
             self.responses = {**derived, **{str(status): refusals[status] for status in sorted(refusals)}}
-            body: Any = _in_either_form(takes) if takes else None
+            body: Any = _content(takes, forms=forms) if takes else None
             self.request_body = body
             self.security = self.security or []
 
@@ -225,16 +231,16 @@ def _not_acceptable(takes: Body, invalid: Node, mistake: str | None) -> Node:
         *(["Mistake"] if mistake else []),
         examples={
             **({"mistake": {"error": mistake}} if mistake else {}),
-            "missing": {name: [REQUIRED] for name in takes.fields},
+            **({"missing": {name: [REQUIRED] for name in takes.fields}} if takes.fields else {}),
             **invalid,
             "not JSON": {"detail": "JSON parse error - Expecting value: line 1 column 1 (char 0)"},
         },
     )
 
 
-def _in_either_form(takes: Body) -> Node:
+def _content(takes: Body, *, forms: bool) -> Node:
     media = {"schema": schema(takes.name), "example": takes.example}
-    return {"content": {JSON: media, FORM: media}, "required": True}
+    return {"content": {JSON: media, **({FORM: media} if forms else {})}, "required": True}
 
 
 def _schemas(takes: Body) -> Node:

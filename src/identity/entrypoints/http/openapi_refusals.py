@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from identity.entrypoints.http.body import JSON, SIZE_LIMIT, TIME_LIMIT
+from identity.entrypoints.http.body import FORM, JSON, SIZE_LIMIT, TIME_LIMIT
 from identity.entrypoints.http.errors import UNAVAILABLE
 
 Node = dict[str, Any]  # a part of the document, in its own words
@@ -129,7 +129,7 @@ COMMON_REFUSALS: Node = {
         },
     ),
     "TokenRefused": refusal(
-        "The token in the body is not good, or its session is over.",
+        "The token is not good, or its session is over.",
         "Detail",
         headers=CHALLENGE,
         examples={
@@ -176,6 +176,16 @@ SESSION_NOT_FOUND = refusal(
     "The account has no such session, or it is over already.",
     "Detail",
     examples={"no such session": {"detail": "Not found.", "code": "session_not_found"}},
+)
+ORIGIN_REFUSED = refusal(
+    "The request does not come from a page of an allowed origin.",
+    "Detail",
+    examples={"another origin": {"detail": "Origin not allowed.", "code": "origin_not_allowed"}},
+)
+NOT_JSON = refusal(
+    "The request is not `application/json`.",
+    "Detail",
+    examples={"form": {"detail": f'Unsupported media type "{FORM}" in request.'}},
 )
 NOT_AUTHENTICATED = common("NotAuthenticated")
 TOKEN_REFUSED = common("TokenRefused")
