@@ -463,7 +463,7 @@ def phrases() -> Sequence[str]:
     assert defaults.reset_lifetime == hour
     assert day == outbox.RESETS_COUNTED_FOR
     assert defaults.shutdown_delay == timedelta(seconds=1)
-    assert hour.total_seconds() == worker.PURGE_EVERY
+    assert hour.total_seconds() == worker.HOURLY
     return (
         f"http://{defaults.host}:{defaults.port}/api/schema/",
         f"{policy.shortest} to {policy.longest} characters",
