@@ -35,11 +35,12 @@ OPERATIONS = {
     "changePassword": "POST /api/user/change-password/",
     "requestPasswordReset": "POST /api/auth/forgot-password/",
     "resetPassword": "POST /api/auth/reset-password/",
+    "getKeys": "GET /.well-known/jwks.json",
     "checkLiveness": "GET /health/live",
     "checkReadiness": "GET /health/ready",
 }
 PROTECTED = {"showProfile", "changePassword"}
-BODILESS = {"showProfile", "checkLiveness", "checkReadiness"}
+BODILESS = {"showProfile", "getKeys", "checkLiveness", "checkReadiness"}
 
 
 def make_app(clock=None, **settings):
