@@ -21,10 +21,12 @@ import click
 import pytest
 from litestar import Litestar
 
-from identity.application import outbox
+from identity.adapters.jwt import keyring
+from identity.application import outbox, signing_keys
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.sessions import USE_NOTED_EVERY
 from identity.container import build_container
+from identity.domain import signing_key
 from identity.domain.errors import (
     IdentityError,
     InvalidInput,
@@ -36,6 +38,7 @@ from identity.domain.password_policy import PasswordPolicy
 from identity.domain.session import SLIDES
 from identity.entrypoints import cli, worker
 from identity.entrypoints.http import body, connection
+from identity.entrypoints.http import signing_keys as http_keys
 from identity.entrypoints.http.app import create_app
 from identity.entrypoints.http.errors import REFUSALS
 from identity.settings import Settings, describe
@@ -56,6 +59,7 @@ UNDER_ANOTHER_HEADING = {
     "profile": ("Routes", "profile"),
     "health": ("Running it", "/health/ready"),
     "housekeeping": ("Commands", "identity purge"),
+    "signing_keys": ("Keys", "identity keys rotate"),
 }
 NO_FEATURES = {"__init__", "ports", "conflicts"}
 
@@ -292,8 +296,8 @@ def test_a_broken_adapter_of_one_s_own_fails_the_kit(
 
 
 def test_the_examples_that_the_readme_names_are_all_that_there_are() -> None:
-    named = set(re.findall(r"\]\((examples/\w+\.py)\)", section("Write an adapter")))
-    assert named == {f"examples/{path.name}" for path in (ROOT / "examples").glob("*.py")}
+    named = set(re.findall(r"\]\((examples/[\w/]+\.py)\)", README))
+    assert named == {path.relative_to(ROOT).as_posix() for path in (ROOT / "examples").rglob("*.py")}
 
 
 def test_the_readme_begins_with_the_two_commands_and_the_makefile_has_them() -> None:
@@ -401,8 +405,12 @@ def test_every_refusal_that_can_reach_a_client_is_in_the_errors_table() -> None:
 def test_the_commands_table_is_that_of_the_command_line() -> None:
     context = click.Context(cli.main)
     assert isinstance(cli.main, click.Group)
-    expected = {}
+    commands: dict[str, click.Command] = {}
     for name, command in cli.main.commands.items():
+        below = command.commands.items() if isinstance(command, click.Group) else ()
+        commands |= {f"{name} {part}": each for part, each in below} or {name: command}
+    expected = {}
+    for name, command in commands.items():
         arguments = [p.make_metavar(context) for p in command.params if isinstance(p, click.Argument)]
         options = {option for p in command.params if isinstance(p, click.Option) for option in p.opts}
         expected[" ".join(["identity", name, *arguments])] = options
@@ -446,7 +454,7 @@ def test_the_house_is_drawn_as_it_stands() -> None:
 
 
 def spelled(number: int) -> str:
-    return {1: "one", 2: "two", 5: "five", 7: "seven", 30: "thirty"}[number]
+    return {1: "one", 2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 30: "thirty"}[number]
 
 
 def common_passwords() -> int:
@@ -457,7 +465,10 @@ def common_passwords() -> int:
 def phrases() -> Sequence[str]:
     """Each number that the README quotes, in its words, made from the code's constant."""
     defaults, policy = Settings(), PasswordPolicy()
-    minute, hour, day = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+    second, minute, hour, day = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
+    max_age = int(http_keys.CACHE_CONTROL.rpartition("=")[2])
+    assert day == signing_key.PUBLISHED_AHEAD
+    assert 5 * second > keyring.RELOADED_EVERY
     assert defaults.reuse_window == minute
     assert minute == USE_NOTED_EVERY
     assert defaults.reset_lifetime == hour
@@ -476,6 +487,11 @@ def phrases() -> Sequence[str]:
         f"same new token is given, for {spelled(SLIDES * defaults.reuse_window // minute)} minutes in all",
         "(noted once a minute)",
         f"not seen for {DEVICES_REMEMBERED.days} days",
+        f"reads them again every {spelled(keyring.RELOADED_EVERY // second)} seconds",
+        f"a key signs for {defaults.key_rotation // day} days",
+        f"with `--now` the next one signs in {spelled(signing_keys.HEARD_OF // second)} seconds",
+        f"may be kept for {spelled(max_age // 60)} minutes",
+        f"good until it expires, {spelled(defaults.access_lifetime // minute)} minutes at most",
         "good once and for an hour",
         f"at most {spelled(outbox.RESETS_A_DAY)} are mailed to an account in a day",
         f"Within {spelled(int(worker.PAUSE))} seconds the first terminal prints the mail",

@@ -22,6 +22,7 @@ from tests.application.world import (
 )
 
 from identity.adapters.jwt.keyring import Keyring
+from identity.adapters.jwt.keys import SealedKeys
 from identity.adapters.jwt.tokens import JwtTokens
 from identity.adapters.jwt.vault import Vault
 from identity.adapters.memory import (
@@ -242,9 +243,11 @@ class Replica:
         keyring = Keyring(
             read=storage.read,
             begin=storage.begin,
-            vault=Vault(SECRET, purpose="signing-keys"),
+            sealed=SealedKeys(
+                vault=Vault(SECRET, purpose="signing-keys"), randomness=randomness, algorithm="ES256"
+            ),
             clock=clock,
-            randomness=randomness,
+            longest_lifetime=timedelta(days=365),
         )
         self.clock = clock
         self.tokens = JwtTokens(

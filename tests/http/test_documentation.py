@@ -39,12 +39,13 @@ OPERATIONS = {
     "changePassword": "POST /api/user/change-password/",
     "requestPasswordReset": "POST /api/auth/forgot-password/",
     "resetPassword": "POST /api/auth/reset-password/",
+    "getKeys": "GET /.well-known/jwks.json",
     "checkLiveness": "GET /health/live",
     "checkReadiness": "GET /health/ready",
 }
 OF_SESSIONS = {"listSessions", "endSession", "endOtherSessions", "logOutEverywhere"}
 PROTECTED = {"showProfile", "changePassword", *OF_SESSIONS}
-BODILESS = {"showProfile", "checkLiveness", "checkReadiness", *OF_SESSIONS}
+BODILESS = {"showProfile", "getKeys", "checkLiveness", "checkReadiness", *OF_SESSIONS}
 
 
 def make_app(clock=None, **settings):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import sqlite3
 
 import jwt
 import pytest
@@ -51,3 +53,27 @@ def test_a_head_of_a_megabyte_is_not_read_to_its_end(server):
             answer = b""
     assert answer.startswith(b"HTTP/1.1 431 ") or answer == b""
     assert server.get(KEYS).status_code == 200
+
+
+def test_a_key_that_has_signed_long_enough_gets_a_successor_when_the_service_starts(serve, eventually):
+    server = serve(deliver_mail="false")
+    server.register("john")
+    tokens = server.log_in("john")
+    server.stop()
+    with contextlib.closing(sqlite3.connect(server.folder / "identity.db")) as database, database:
+        (made,) = database.execute("SELECT created_at FROM signing_keys").fetchone()
+        long_ago = str(int(made[:4]) - 4) + made[4:]  # on a leap day too
+        database.execute("UPDATE signing_keys SET created_at = ?, signs_from = ?", (long_ago, long_ago))
+
+    server = serve(deliver_mail="false")
+    first, following = eventually(lambda: keys_of_two(server))
+    assert first == jwt.get_unverified_header(tokens["access"])["kid"]
+    assert f"signing key {following} will sign from " in server.text
+    assert jwt.get_unverified_header(server.log_in("john")["access"])["kid"] == first
+    assert server.get("/api/user/profile/", access=tokens["access"]).status_code == 200
+
+
+def keys_of_two(server):
+    """The ids of the published keys, once there are two."""
+    kids = [key["kid"] for key in server.get(KEYS).json()["keys"]]
+    return kids if len(kids) == 2 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from litestar import HttpMethod, Response, route
@@ -46,12 +47,13 @@ _EXAMPLE = KeySet(
     response_description="The public keys, also of the next one to sign and of those that still verify.",
     operation_class=operation(_EXAMPLE),
 )
-async def show(request: AnyRequest, publish_keys: NamedDependency[PublishKeys]) -> Response[KeySet | None]:
+async def show(request: AnyRequest, publish_keys: NamedDependency[PublishKeys]) -> Response[KeySet]:
     answer = KeySet(list(await publish_keys()))
     tag = f'"{hashlib.sha256(msgspec.json.encode(answer)).hexdigest()[:32]}"'
     headers = {"Cache-Control": CACHE_CONTROL, "ETag": tag, "Access-Control-Allow-Origin": "*"}
     if _has(request.headers.get("if-none-match", ""), tag):
-        return Response(None, status_code=304, headers=headers)
+        not_modified: Response[Any] = Response(None, status_code=304, headers=headers)
+        return not_modified
     return Response(answer, headers=headers, media_type=JSON)
 
 
