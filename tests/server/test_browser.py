@@ -18,8 +18,7 @@ def server(serve):
 
 @pytest.fixture
 def browser(server):
-    url = str(server.get("/health/live").url.join("/"))
-    with httpx.Client(base_url=url, headers={"Origin": PAGE}, trust_env=False, timeout=20) as browser:
+    with httpx.Client(base_url=server.url, headers={"Origin": PAGE}, trust_env=False, timeout=20) as browser:
         yield browser
 
 
