@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from shutil import copyfile
 
 import pytest
+from tests.http.conftest import running
+
+from identity.adapters.sql.storage import SqlStorage
 
 SESSIONS = "/api/user/sessions/"
 OTHERS = "/api/user/sessions/revoke-others/"
@@ -131,6 +137,26 @@ async def test_a_use_is_noted_at_most_once_a_minute(service, john):
         assert (await service.profile(john.access)).status_code == 200
         (session,) = await listed(service, john)
         assert session["last_used_at"] == used_at
+
+
+async def test_a_use_that_a_locked_database_cannot_note_is_answered_all_the_same(
+    empty_database, tmp_path, caplog
+):
+    path = copyfile(empty_database, tmp_path / "identity.db")
+    impatient = SqlStorage(f"sqlite:///{path}", patience=timedelta(milliseconds=50))
+    async with running(f"sqlite:///{path}", overrides={"storage": impatient}) as service:
+        await service.register()
+        john = await service.log_in()
+        service.clock.advance(timedelta(minutes=1))
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            (session,) = await listed(service, john)
+            assert session["last_used_at"] == "2026-01-01T12:00:00Z"
+            ending = await service.post(ALL, {}, access=john.access)
+            assert (ending.status_code, ending.headers["Retry-After"]) == (503, "5")
+        assert "the use of a session could not be noted: SQLite: database is locked" in caplog.messages
+        (session,) = await listed(service, john)
+        assert session["last_used_at"] == "2026-01-01T12:01:00Z"
 
 
 async def test_a_refresh_is_a_use(service, john):

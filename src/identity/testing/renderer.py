@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from identity.application.mail import (
     Mail,
     Message,
+    NewDeviceMail,
     PasswordChangedMail,
     PasswordResetMail,
     SessionReusedMail,
@@ -40,6 +41,7 @@ def every_mail(*, username: str = "ann.lee", client: Client = _CLIENT) -> tuple[
         PasswordResetMail(to=to, username=name, link=Secret(LINK), expires_in=timedelta(minutes=90)),
         PasswordChangedMail(to=to, username=name, at=DATE, client=client),
         SessionReusedMail(to=to, username=name, at=DATE, client=client),
+        NewDeviceMail(to=to, username=name, at=DATE, client=client),
         TestMail(to=to, username=name),
     )
 
