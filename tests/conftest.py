@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from tests.databases import Databases
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: half of the time goes into waiting for servers to stall or to start."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")

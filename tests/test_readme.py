@@ -242,8 +242,9 @@ def test_the_walk_to_an_adapter_of_one_s_own_passes_the_kit_and_starts_the_servi
     service = Serving(tmp_path / "service", adapter, command, PATH=SEARCH_PATH, PYTEST_ADDOPTS="-v")
     try:
         service.address()
-        printed, logged = service.output.read_text("utf-8"), service.log.read_text("utf-8")
+        printed = service.output.read_text("utf-8")
         assert service.stop() == 0
+        logged = service.log.read_text("utf-8")
     finally:
         service.process.kill()
         service.process.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import Enum
 from itertools import count
@@ -102,16 +102,14 @@ class App:
     """A page whose tabs share one storage. Without `stores` it keeps its first refresh token for good.
 
     What it is spared, and what makes the difference between an app that is never logged out and one that may
-    be: a tab does not hold a token back while two others rotate it away one after the other, its requests
-    are through within half a minute, and all its answers are lost for a minute on end at most (while it can
-    still ask).
+    be: its requests are through within half a minute, and all its answers are lost for a minute on end at
+    most (while it can still ask).
     """
 
     service: Refreshing
     stored: Given
     stores: bool = True
     is_spared: bool = True
-    _parents: dict[str, str] = field(default_factory=dict)
     _unanswered_since: datetime | None = None
 
     async def refresh(self, tabs: Sequence[Tab]) -> None:
@@ -129,12 +127,15 @@ class App:
             for tab in tabs:
                 if tab.hears_at == second and tab in answered:
                     self._hear(tab, read[tab], answered[tab])
-            read |= {tab: self.stored for tab in tabs if tab.reads_at == second and self._needs(tab, before)}
+            read |= {
+                tab: self.stored
+                for tab in tabs
+                if tab.reads_at == second and (tab.is_rash or self.stored.jti == before.jti)
+            }
             sending = [tab for tab in tabs if tab.sends_at == second and tab in read]
             if sending:
                 answers = await self.service.at_once([(read[tab], tab.replica) for tab in sending])
                 answered |= dict(zip(sending, answers, strict=True))
-                self._note_parents([(read[tab], answered[tab]) for tab in sending], before)
         self._unanswered_since = (
             (self._unanswered_since or start) if self.stored.jti == before.jti and self.stores else None
         )
@@ -148,17 +149,6 @@ class App:
             Tab(tab.reads_at, tab.sends_at, tab.hears_at, tab.replica, Answers.ARRIVES, tab.is_rash)
             for tab in tabs
         ]
-
-    def _needs(self, tab: Tab, before: Given) -> bool:
-        if self.stored.jti == before.jti:
-            return True
-        return tab.is_rash and self._parents[self.stored.jti] == before.jti
-
-    def _note_parents(self, exchanges: list[tuple[Given, Given | None]], before: Given) -> None:
-        # Of those that are given one child at the same time, the one that is new itself is its parent.
-        for sent, answer in sorted(exchanges, key=lambda exchange: exchange[0].jti == before.jti):
-            if answer is not None:
-                self._parents.setdefault(answer.jti, sent.jti)
 
     def _hear(self, tab: Tab, sent: Given, answer: Given | None) -> None:
         if answer is None:

@@ -99,12 +99,15 @@ class Session:
         return not self.has_ended and at < self.used_at + IDLE and at < self.began_at + SESSION_LIFETIME
 
     def accepts(self, jti: str, at: datetime) -> bool:
-        is_slow_tab = jti == self.previous and at < self.promoted_at + REUSE_WINDOW
+        is_slow_tab = jti == self.previous and self.was_just_promoted(at)
         return jti in {self.current, self.pending} or is_slow_tab
+
+    def was_just_promoted(self, at: datetime) -> bool:
+        return self.previous is not None and at < self.promoted_at + REUSE_WINDOW
 
     def child_for(self, jti: str, at: datetime) -> str | None:
         """The child that is handed out again, or `None` for a new one. Promotes a pending token."""
-        if jti == self.pending:
+        if jti == self.pending and not self.was_just_promoted(at):
             self.current, self.previous, self.promoted_at = jti, self.current, at
             return None
         is_fresh = at < self.handed_out_at + REUSE_WINDOW and at < self.first_handed_out_at + 5 * REUSE_WINDOW

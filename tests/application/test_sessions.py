@@ -129,6 +129,16 @@ class TestRefreshing:
         slow = await world.refreshed(pair)
         assert await self._jti(world, slow) == await self._jti(world, grandchild)
 
+    async def test_the_pending_token_within_the_window_of_the_last_promotion_gives_itself(
+        self, world: World, pair: TokenPair
+    ) -> None:
+        """So that no tab of many rotates away what another is about to send."""
+        grandchild = await world.refreshed(await world.refreshed(pair))
+        world.clock.advance(REUSE_WINDOW - TICK)
+        again = await world.refreshed(grandchild)
+        assert await self._jti(world, again) == await self._jti(world, grandchild)
+        await world.refreshed(pair)
+
     async def test_fifty_at_once_with_one_token_all_get_the_same_child_which_then_works(
         self, world: World, pair: TokenPair
     ) -> None:
@@ -266,7 +276,9 @@ class TestReuse:
         self, world: World, pair: TokenPair
     ) -> None:
         child = await world.refreshed(pair)
-        await world.refreshed(await world.refreshed(child))
+        grandchild = await world.refreshed(child)
+        world.clock.advance(REUSE_WINDOW)
+        await world.refreshed(grandchild)
         assert await refresh_fault(world, pair.refresh) is TokenFault.BLACKLISTED
         assert not await world.is_live(child)
 

@@ -96,10 +96,19 @@ class TestPresentingThePendingToken:
     def test_even_at_once(self, handed_out: Session) -> None:
         assert refreshed(handed_out, "r1", child="r2", at=after(100)).pending == "r2"
 
+    def test_within_the_window_of_the_last_promotion_it_is_given_itself_and_nothing_is_superseded(
+        self, promoted: Session
+    ) -> None:
+        session = refreshed(promoted, "r2", child="r9", at=after(260) - TICK)
+        assert (session.current, session.pending, session.previous) == ("r1", "r2", "r0")
+        assert session.promoted_at == after(200)
+        assert not is_reuse(session, "r0", at=after(260) - TICK)
+        assert refreshed(session, "r2", child="r3", at=after(260)).current == "r2"
+
     def test_the_token_before_the_previous_one_is_forgotten(self, promoted: Session) -> None:
-        session = refreshed(promoted, "r2", child="r3", at=after(201))
+        session = refreshed(promoted, "r2", child="r3", at=after(260))
         assert (session.current, session.pending, session.previous) == ("r2", "r3", "r1")
-        assert is_reuse(session, "r0", at=after(201))
+        assert is_reuse(session, "r0", at=after(260))
 
     def test_the_lost_answer_to_it_is_given_again(self, promoted: Session) -> None:
         assert refreshed(promoted, "r1", child="r9", at=after(230)).pending == "r2"

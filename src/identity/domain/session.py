@@ -6,6 +6,8 @@ A session knows three of its refresh tokens by their `jti`. Presenting
    out again (two tabs at once, a lost answer) and its window starts anew, but for `SLIDES` windows in all, or
    a thief who asks often enough would get the owner's children for ever; otherwise a new child replaces it.
 2. `pending`: its first use promotes it. It becomes current, current becomes previous, a new child is pending.
+   Within the reuse window of the last promotion it is given itself once more instead: of many tabs that look
+   after each other's tokens badly, two could otherwise rotate away the token that a third is about to send.
 3. `previous`, within the reuse window of that promotion: the pending child again (the slow tab).
 4. any other genuine token: it was superseded, so two parties hold copies. The session must end.
 
@@ -87,6 +89,8 @@ class Session:
             if self.pending is not None and self._is_fresh(since, at=at, window=window):
                 return self._handing_out(self.pending, since=since, at=at)
             return self._handing_out(child, since=at, at=at)
+        if jti == self.pending and self._was_just_promoted(at=at, window=window):
+            return self._handing_out(jti, since=since, at=at)
         if jti == self.pending:
             promoted = replace(self, current=jti, previous=self.current, promoted_at=at)
             return promoted._handing_out(child, since=at, at=at)
@@ -115,7 +119,10 @@ class Session:
         return since
 
     def _is_slow_tab(self, jti: str, *, at: datetime, window: timedelta) -> bool:
-        return jti == self.previous and _within(window, self.promoted_at, at)
+        return jti == self.previous and self._was_just_promoted(at=at, window=window)
+
+    def _was_just_promoted(self, *, at: datetime, window: timedelta) -> bool:
+        return _within(window, self.promoted_at, at)
 
 
 def _network(address: str) -> str:
