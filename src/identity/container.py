@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -14,17 +15,20 @@ from dependency_injector.providers import Dependency, Object, Selector, Singleto
 
 from identity.adapters.argon2 import Argon2Hasher
 from identity.adapters.common_passwords import BundledCommonPasswords
+from identity.adapters.hashing_lane import AsyncHashingLane
 from identity.adapters.jwt.keyring import Keyring
 from identity.adapters.jwt.keys import OpenKey, SealedKeys, shared_key
 from identity.adapters.jwt.tokens import JwtTokens
-from identity.adapters.jwt.vault import Vault
+from identity.adapters.jwt.vault import Vault, derived_key
+from identity.adapters.machine import usable_cores, usable_memory
 from identity.adapters.mail.console import ConsoleMailer
 from identity.adapters.mail.directory import DirectoryMailer
 from identity.adapters.mail.jinja import JinjaRenderer
 from identity.adapters.mail.smtp import Security, SmtpMailer
-from identity.adapters.memory import MemoryMailer, MemorySchema, MemoryStorage
+from identity.adapters.memory import MemoryMailer, MemoryRateLimiter, MemorySchema, MemoryStorage
 from identity.adapters.secret_file import create_secret_file
 from identity.adapters.sql.migration import SqlSchema
+from identity.adapters.sql.rate_limiter import SqlRateLimiter
 from identity.adapters.sql.storage import SqlStorage
 from identity.adapters.system import SystemClock, SystemRandomness
 from identity.application.health import CheckHealth
@@ -45,9 +49,20 @@ from identity.application.signing_keys import (
     RotateKeys,
     RotateKeysWhenDue,
 )
+from identity.application.throttling import (
+    Buckets,
+    CountRequest,
+    ForgiveFailures,
+    HashPassword,
+    VerifyPassword,
+)
 from identity.domain.password_policy import PasswordPolicy
 from identity.domain.secrets import Secret
+from identity.domain.throttling import Backoff, Window
 from identity.settings import Settings, SettingsError, values
+
+FIVE_MINUTES = timedelta(minutes=5)
+MEBIBYTE = 1024 * 1024
 
 
 def service_secret(settings: Settings) -> Secret:
@@ -128,6 +143,38 @@ def hasher_kind(settings: Settings) -> str:
     return "argon2" if settings.hasher == "argon2" else "class"
 
 
+def hashing_slots(settings: Settings) -> int:
+    """How many passwords each worker hashes at once: what cores and memory there are, shared by the workers.
+
+    Raises:
+        SettingsError: there is not the memory for one.
+    """
+    cores = usable_cores() // settings.workers
+    if settings.hasher != "argon2":
+        return max(cores, 1)
+    budget = settings.hashing_memory or usable_memory() // MEBIBYTE // 2
+    needed = settings.argon2_memory_cost / 1024
+    fitting = int(budget / settings.workers / needed)
+    if fitting < 1:
+        given = "IDENTITY_HASHING_MEMORY" if settings.hashing_memory else "half of the memory that is there"
+        raise SettingsError(
+            [
+                f"a password takes {needed:.0f} MiB to hash (IDENTITY_ARGON2_MEMORY_COST), and each of "
+                f"{settings.workers} IDENTITY_WORKERS has {budget / settings.workers:.0f} MiB ({given})"
+            ]
+        )
+    return max(1, min(cores // settings.argon2_parallelism, fitting))
+
+
+def buckets(settings: Settings, secret: Secret) -> Buckets:
+    return Buckets(
+        key=derived_key(secret, "rate-limits"),
+        per_account=Backoff(free=settings.login_free_failures, stop=settings.login_failures),
+        failures_per_address=Window(limit=settings.address_failures, length=FIVE_MINUTES),
+        requests_per_address=Window(limit=settings.address_requests, length=FIVE_MINUTES),
+    )
+
+
 def third_party(path: str, *, setting: str, port: type) -> Any:
     """An instance of the class `package.module:Class`, made without arguments: its configuration is its own.
 
@@ -186,10 +233,13 @@ class Container(DeclarativeContainer):
         sql=Singleton(SqlSchema, storage),
     )
 
+    hashing_slots = Singleton(hashing_slots, settings)
+    lane = Singleton(AsyncHashingLane, slots=hashing_slots)
     hasher = Selector(
         Singleton(hasher_kind, settings),
         argon2=Singleton(
             Argon2Hasher,
+            threads=hashing_slots,
             time_cost=given.argon2_time_cost,
             memory_cost=given.argon2_memory_cost,
             parallelism=given.argon2_parallelism,
@@ -200,6 +250,19 @@ class Container(DeclarativeContainer):
             )
         },
     )
+    secret = Singleton(service_secret, settings)
+    limiter = Selector(
+        Singleton(storage_kind, settings),
+        memory=Singleton(MemoryRateLimiter),
+        sql=Singleton(SqlRateLimiter, storage),
+    )
+    buckets = Singleton(buckets, settings, secret)
+    count_request = Singleton(CountRequest, limiter=limiter, buckets=buckets, clock=clock)
+    forgive_failures = Singleton(ForgiveFailures, limiter=limiter, buckets=buckets, clock=clock)
+    hash_password = Singleton(HashPassword, lane=lane, hasher=hasher)
+    verify_password = Singleton(
+        VerifyPassword, lane=lane, limiter=limiter, buckets=buckets, hasher=hasher, clock=clock
+    )
     judge_password = Singleton(
         JudgePassword,
         common_passwords=Singleton(BundledCommonPasswords),
@@ -208,7 +271,7 @@ class Container(DeclarativeContainer):
 
     vault = Singleton(
         Vault,
-        Singleton(service_secret, settings),
+        secret,
         purpose="signing-keys",
         previous=given.secret_previous,
     )
@@ -264,13 +327,21 @@ class Container(DeclarativeContainer):
     )
 
     register_user = Singleton(
-        RegisterUser, read=read, begin=begin, hasher=hasher, judge_password=judge_password, clock=clock
+        RegisterUser,
+        read=read,
+        begin=begin,
+        hash_password=hash_password,
+        count_request=count_request,
+        judge_password=judge_password,
+        clock=clock,
     )
     log_in = Singleton(
         LogIn,
         read=read,
         begin=begin,
         hasher=hasher,
+        hash_password=hash_password,
+        verify_password=verify_password,
         sign_tokens=sign_tokens,
         clock=clock,
         randomness=randomness,
@@ -281,6 +352,7 @@ class Container(DeclarativeContainer):
     refresh_session = Singleton(
         RefreshSession,
         begin=begin,
+        count_request=count_request,
         tokens=tokens,
         sign_tokens=sign_tokens,
         clock=clock,
@@ -309,18 +381,23 @@ class Container(DeclarativeContainer):
         ChangePassword,
         read=read,
         begin=begin,
-        hasher=hasher,
+        hash_password=hash_password,
+        verify_password=verify_password,
         judge_password=judge_password,
         clock=clock,
         randomness=randomness,
         idle=given.refresh_idle,
     )
-    request_reset = Singleton(RequestReset, begin=begin, clock=clock, randomness=randomness)
+    request_reset = Singleton(
+        RequestReset, begin=begin, count_request=count_request, clock=clock, randomness=randomness
+    )
     reset_password = Singleton(
         ResetPassword,
         read=read,
         begin=begin,
-        hasher=hasher,
+        hash_password=hash_password,
+        count_request=count_request,
+        forgive_failures=forgive_failures,
         judge_password=judge_password,
         clock=clock,
         randomness=randomness,
@@ -336,7 +413,7 @@ class Container(DeclarativeContainer):
         reset_url=Singleton(reset_link, settings),
         reset_lifetime=given.reset_lifetime,
     )
-    purge_expired = Singleton(PurgeExpired, begin=begin, clock=clock)
+    purge_expired = Singleton(PurgeExpired, begin=begin, limiter=limiter, clock=clock)
     check_health = Singleton(CheckHealth, read=read, schema=schema, clock=clock)
 
 

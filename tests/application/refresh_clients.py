@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from tests.application.world import (
     ACCESS_LIFETIME,
+    BUCKETS,
     IDLE,
     RESET_LIFETIME,
     REUSE_WINDOW,
@@ -21,6 +22,7 @@ from tests.application.world import (
     renderer,
 )
 
+from identity.adapters.hashing_lane import AsyncHashingLane
 from identity.adapters.jwt.keyring import Keyring
 from identity.adapters.jwt.keys import SealedKeys
 from identity.adapters.jwt.tokens import JwtTokens
@@ -28,6 +30,7 @@ from identity.adapters.jwt.vault import Vault
 from identity.adapters.memory import (
     FixedClock,
     MemoryMailer,
+    MemoryRateLimiter,
     MemoryStorage,
     PlainHasher,
     SeededRandomness,
@@ -39,6 +42,7 @@ from identity.application.passwords import JudgePassword
 from identity.application.ports import UnitOfWork
 from identity.application.registration import RegisterUser
 from identity.application.sessions import Authenticate, LogOut, RefreshSession, SignTokens
+from identity.application.throttling import CountRequest, HashPassword, VerifyPassword
 from identity.domain.errors import AccessTokenRefused, TokenRefused
 from identity.domain.password_policy import PasswordPolicy
 from identity.domain.secrets import Secret
@@ -247,17 +251,25 @@ class Replica:
             clock=clock,
         )
         sign_tokens = SignTokens(tokens=self.tokens, randomness=randomness, access_lifetime=ACCESS_LIFETIME)
+        hasher, limiter, lane = PlainHasher(), MemoryRateLimiter(), AsyncHashingLane(slots=1)
+        hash_password = HashPassword(lane=lane, hasher=hasher)
+        count_request = CountRequest(limiter=limiter, buckets=BUCKETS, clock=clock)
         self.register_user = RegisterUser(
             read=storage.read,
             begin=storage.begin,
-            hasher=PlainHasher(),
+            hash_password=hash_password,
+            count_request=count_request,
             judge_password=JudgePassword(common_passwords=WordList([]), policy=PasswordPolicy()),
             clock=clock,
         )
         self.log_in = LogIn(
             read=storage.read,
             begin=storage.begin,
-            hasher=PlainHasher(),
+            hasher=hasher,
+            hash_password=hash_password,
+            verify_password=VerifyPassword(
+                lane=lane, limiter=limiter, buckets=BUCKETS, hasher=hasher, clock=clock
+            ),
             sign_tokens=sign_tokens,
             clock=clock,
             randomness=randomness,
@@ -267,6 +279,7 @@ class Replica:
         )
         self.refresh_session = RefreshSession(
             begin=rival.begin,
+            count_request=count_request,
             tokens=self.tokens,
             sign_tokens=sign_tokens,
             clock=clock,

@@ -20,7 +20,7 @@ from identity.application.login import DEVICES_REMEMBERED
 from identity.domain.errors import MailRefused, OneTimeTokenRefused, TokenFault, TokenRefused
 
 TICK = timedelta(microseconds=1)
-NOTHING = Purged(sessions=0, devices=0, one_time_tokens=0, dead_letters=0)
+NOTHING = Purged(sessions=0, devices=0, one_time_tokens=0, dead_letters=0, rate_limits=0)
 
 
 class TestPurging:

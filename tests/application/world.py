@@ -12,10 +12,12 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from identity.adapters.hashing_lane import AsyncHashingLane
 from identity.adapters.mail.jinja import JinjaRenderer
 from identity.adapters.memory import (
     FixedClock,
     MemoryMailer,
+    MemoryRateLimiter,
     MemorySchema,
     MemoryStorage,
     MemoryTokens,
@@ -41,10 +43,18 @@ from identity.application.sessions import (
     SignTokens,
     VerifyToken,
 )
+from identity.application.throttling import (
+    Buckets,
+    CountRequest,
+    ForgiveFailures,
+    HashPassword,
+    VerifyPassword,
+)
 from identity.domain.names import Username
 from identity.domain.password_policy import PasswordPolicy
 from identity.domain.secrets import PasswordHash, Secret
 from identity.domain.session import Client
+from identity.domain.throttling import Backoff, Window
 from identity.domain.tokens import Claims, TokenPair
 from identity.domain.user import User
 
@@ -59,6 +69,15 @@ IDLE = timedelta(days=7)
 REUSE_WINDOW = timedelta(seconds=60)
 RESET_LIFETIME = timedelta(minutes=60)
 SESSIONS_PER_ACCOUNT = 50
+
+# As by default, but for the limits by address: what a test does within five minutes is its own matter.
+BUCKETS = Buckets(
+    key=b"a key of 32 bytes for the limits",
+    per_account=Backoff(free=5, stop=100),
+    failures_per_address=Window(limit=1000, length=timedelta(minutes=5)),
+    requests_per_address=Window(limit=1000, length=timedelta(minutes=5)),
+)
+SLOTS = 2
 
 BROWSER = Client(address="192.0.2.7", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
 
@@ -206,12 +225,15 @@ def renderer() -> JinjaRenderer:
 class World:
     """Every use case, named as in the container, over ports that a test can look into."""
 
-    def __init__(self, *, sessions_per_account: int = SESSIONS_PER_ACCOUNT) -> None:
+    def __init__(
+        self, *, sessions_per_account: int = SESSIONS_PER_ACCOUNT, buckets: Buckets = BUCKETS
+    ) -> None:
         self.tap = Tap()
         self.clock = FixedClock()
         self.storage = MemoryStorage()
         self.hasher = Hasher()
         self.mailer = Mailer()
+        self.lane = AsyncHashingLane(slots=SLOTS)
 
         clock = self.tap.on("clock", self.clock)
         begin = self.tap.on_storage("begin", self.storage.begin)
@@ -227,14 +249,29 @@ class World:
         )
         sign_tokens = SignTokens(tokens=tokens, randomness=randomness, access_lifetime=ACCESS_LIFETIME)
 
+        limiter = self.tap.on("limiter", MemoryRateLimiter())
+        lane = self.tap.on("lane", self.lane)
+        count_request = CountRequest(limiter=limiter, buckets=buckets, clock=clock)
+        hash_password = HashPassword(lane=lane, hasher=hasher)
+        verify_password = VerifyPassword(
+            lane=lane, limiter=limiter, buckets=buckets, hasher=hasher, clock=clock
+        )
+
         self._tokens = tokens
         self.register_user = RegisterUser(
-            read=read, begin=begin, hasher=hasher, judge_password=judge_password, clock=clock
+            read=read,
+            begin=begin,
+            hash_password=hash_password,
+            count_request=count_request,
+            judge_password=judge_password,
+            clock=clock,
         )
         self.log_in = LogIn(
             read=read,
             begin=begin,
             hasher=hasher,
+            hash_password=hash_password,
+            verify_password=verify_password,
             sign_tokens=sign_tokens,
             clock=clock,
             randomness=randomness,
@@ -244,6 +281,7 @@ class World:
         )
         self.refresh_session = RefreshSession(
             begin=begin,
+            count_request=count_request,
             tokens=tokens,
             sign_tokens=sign_tokens,
             clock=clock,
@@ -264,17 +302,22 @@ class World:
         self.change_password = ChangePassword(
             read=read,
             begin=begin,
-            hasher=hasher,
+            hash_password=hash_password,
+            verify_password=verify_password,
             judge_password=judge_password,
             clock=clock,
             randomness=randomness,
             idle=IDLE,
         )
-        self.request_reset = RequestReset(begin=begin, clock=clock, randomness=randomness)
+        self.request_reset = RequestReset(
+            begin=begin, count_request=count_request, clock=clock, randomness=randomness
+        )
         self.reset_password = ResetPassword(
             read=read,
             begin=begin,
-            hasher=hasher,
+            hash_password=hash_password,
+            count_request=count_request,
+            forgive_failures=ForgiveFailures(limiter=limiter, buckets=buckets, clock=clock),
             judge_password=judge_password,
             clock=clock,
             randomness=randomness,
@@ -289,7 +332,7 @@ class World:
             reset_url="https://app.example.org/reset-password/{uidb64}/{token}",
             reset_lifetime=RESET_LIFETIME,
         )
-        self.purge_expired = PurgeExpired(begin=begin, clock=clock)
+        self.purge_expired = PurgeExpired(begin=begin, limiter=limiter, clock=clock)
         self.check_health = CheckHealth(read=read, schema=self.tap.on("schema", MemorySchema()), clock=clock)
 
     # --- short ways ---------------------------------------------------------------------------------------

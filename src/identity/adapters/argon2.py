@@ -23,13 +23,16 @@ class Argon2Hasher:
         time_cost: passes over the memory.
         memory_cost: in KiB, for every hash that runs.
         parallelism: lanes within one hash.
+        threads: another number of them.
     """
 
-    def __init__(self, *, time_cost: int, memory_cost: int, parallelism: int) -> None:
+    def __init__(
+        self, *, time_cost: int, memory_cost: int, parallelism: int, threads: int | None = None
+    ) -> None:
         self._argon2 = argon2.PasswordHasher(
             time_cost=time_cost, memory_cost=memory_cost, parallelism=parallelism
         )
-        self._lane = ThreadPoolExecutor(_usable_cores(), thread_name_prefix="argon2")
+        self._lane = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="argon2")
         # What an unknown account's password is verified against, so that it costs what a known one's does.
         self._nobodys = PasswordHash(self._argon2.hash(os.urandom(16)))
 
@@ -58,7 +61,3 @@ class Argon2Hasher:
 
 def _octets(password: Secret) -> bytes:
     return password.reveal().encode(errors="surrogatepass")
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from identity.application.conflicts import retried_on_conflict
 from identity.application.login import DEVICES_REMEMBERED
-from identity.application.ports import BeginUnitOfWork, Clock, UnitOfWork
+from identity.application.ports import BeginUnitOfWork, Clock, RateLimiter, UnitOfWork
 
 # Longer than any clock may step back: what is deleted is refused for want of a row, and stays refused.
 KEPT_AFTER_EXPIRY = timedelta(days=2)
@@ -24,34 +24,45 @@ class Purged:
     devices: int
     one_time_tokens: int
     dead_letters: int
+    rate_limits: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeExpired:
-    """Deletes sessions and one-time tokens long expired, devices long unseen, dead letters of 30 days ago."""
+    """Deletes sessions and one-time tokens long expired, devices long unseen, dead letters of 30 days ago,
+    and what the throttle has forgotten."""
 
     begin: BeginUnitOfWork
+    limiter: RateLimiter
     clock: Clock
 
     async def __call__(self) -> Purged:
         now = self.clock.now()
         expired, unseen, died = now - KEPT_AFTER_EXPIRY, now - DEVICES_REMEMBERED, now - DEAD_LETTERS_KEPT
         return Purged(
-            sessions=await self._all(lambda uow: uow.sessions.purge(expired_before=expired, limit=BATCH)),
-            devices=await self._all(lambda uow: uow.devices.purge(seen_before=unseen, limit=BATCH)),
-            one_time_tokens=await self._all(
+            sessions=await self._stored(lambda uow: uow.sessions.purge(expired_before=expired, limit=BATCH)),
+            devices=await self._stored(lambda uow: uow.devices.purge(seen_before=unseen, limit=BATCH)),
+            one_time_tokens=await self._stored(
                 lambda uow: uow.one_time_tokens.purge(expired_before=expired, limit=BATCH)
             ),
-            dead_letters=await self._all(lambda uow: uow.outbox.purge(dead_before=died, limit=BATCH)),
+            dead_letters=await self._stored(lambda uow: uow.outbox.purge(dead_before=died, limit=BATCH)),
+            rate_limits=await _all(lambda: self.limiter.purge(ended_before=expired, limit=BATCH)),
         )
 
-    async def _all(self, purge: Callable[[UnitOfWork], Awaitable[int]]) -> int:
-        total = 0
-        while count := await self._batch(purge):
-            total += count
-        return total
+    async def _stored(self, purge: Callable[[UnitOfWork], Awaitable[int]]) -> int:
+        async def batch() -> int:
+            async with self.begin() as uow:
+                return await purge(uow)
 
+        return await _all(batch)
+
+
+async def _all(purge: Callable[[], Awaitable[int]]) -> int:
     @retried_on_conflict
-    async def _batch(self, purge: Callable[[UnitOfWork], Awaitable[int]]) -> int:
-        async with self.begin() as uow:
-            return await purge(uow)
+    async def batch() -> int:
+        return await purge()
+
+    total = 0
+    while count := await batch():
+        total += count
+    return total

@@ -9,6 +9,7 @@ from identity.application.conflicts import retried_on_conflict
 from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import BeginUnitOfWork, Clock, PasswordHasher, Randomness, ReadUnitOfWork
 from identity.application.sessions import SignTokens
+from identity.application.throttling import HashPassword, VerifyPassword
 from identity.domain.errors import Conflict, InvalidInput, LoginRefused
 from identity.domain.events import LoggedIn
 from identity.domain.names import EmailAddress, Username
@@ -34,11 +35,14 @@ class LogIn:
     Raises:
         LoginRefused: there is no such account, the password is another one, or the account is disabled.
         InvalidInput: a field is blank.
+        Throttled: there were too many failures, of the account or from the address.
     """
 
     read: ReadUnitOfWork
     begin: BeginUnitOfWork
     hasher: PasswordHasher
+    hash_password: HashPassword
+    verify_password: VerifyPassword
     sign_tokens: SignTokens
     clock: Clock
     randomness: Randomness
@@ -55,12 +59,12 @@ class LogIn:
             raise InvalidInput({name: [BLANK] for name in blank})
         if is_oversized(password):
             raise LoginRefused
-        user = await self._find(username)
-        matches = await self.hasher.verify(password, user.password_hash if user else None)
-        if user is None or not matches or user.is_disabled:
+        user, key = await self._find(username)
+        is_good = await self.verify_password(password, user=user, named=key, client=client)
+        if user is None or not is_good:
             raise LoginRefused
         outdated = self.hasher.needs_rehash(user.password_hash)
-        rehashed = await self.hasher.hash(password) if outdated else None
+        rehashed = await self.hash_password(password) if outdated else None
         now = self.clock.now()
         session = self._new_session(user, client=client, at=now)
         async with self.begin() as uow:
@@ -79,14 +83,17 @@ class LogIn:
                 await uow.outbox.put(self._notice(user, client=client, at=now))
         return await self.sign_tokens(session, refresh_jti=session.current, at=now)
 
-    async def _find(self, username: str) -> User | None:
+    async def _find(self, username: str) -> tuple[User | None, str]:
+        """The account, and the key of the name it is called by."""
         text = username.strip()
         if has_control_characters(text):
-            return None  # nobody has such a name, and some databases refuse to look for it
+            return None, text  # nobody has such a name, and some databases refuse to look for it
         async with self.read() as uow:
             if "@" in text:
-                return await uow.users.with_email(EmailAddress(text))
-            return await uow.users.with_username(Username(text))
+                address = EmailAddress(text)
+                return await uow.users.with_email(address), address.key
+            name = Username(text)
+            return await uow.users.with_username(name), name.key
 
     def _notice(self, user: User, *, client: Client, at: datetime) -> MailIntent:
         return MailIntent.about(

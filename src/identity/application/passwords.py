@@ -11,13 +11,25 @@ from identity.application.ports import (
     BeginUnitOfWork,
     Clock,
     CommonPasswords,
-    PasswordHasher,
     Randomness,
     ReadUnitOfWork,
     UnitOfWork,
 )
 from identity.application.sessions import Principal, find_live
-from identity.domain.errors import AccessTokenRefused, InvalidInput, OneTimeTokenRefused, WrongPassword
+from identity.application.throttling import (
+    CountRequest,
+    ForgiveFailures,
+    HashPassword,
+    Request,
+    VerifyPassword,
+)
+from identity.domain.errors import (
+    AccessTokenRefused,
+    InvalidInput,
+    OneTimeTokenRefused,
+    Throttled,
+    WrongPassword,
+)
 from identity.domain.events import PasswordChanged, PasswordReset
 from identity.domain.names import EmailAddress, Username
 from identity.domain.one_time_token import Purpose
@@ -50,11 +62,13 @@ class ChangePassword:
         WrongPassword: the old password is another one.
         InvalidInput: the new password is not acceptable.
         AccessTokenRefused: the session has ended meanwhile, or the account was disabled.
+        Throttled: there were too many failures, of the account or from the address.
     """
 
     read: ReadUnitOfWork
     begin: BeginUnitOfWork
-    hasher: PasswordHasher
+    hash_password: HashPassword
+    verify_password: VerifyPassword
     judge_password: JudgePassword
     clock: Clock
     randomness: Randomness
@@ -75,9 +89,11 @@ class ChangePassword:
         problems = {"old_password": () if old_password else (BLANK,), "new_password": unacceptable}
         if any(problems.values()):
             raise InvalidInput({field: messages for field, messages in problems.items() if messages})
-        if is_oversized(old_password) or not await self.hasher.verify(old_password, user.password_hash):
+        if is_oversized(old_password) or not await self.verify_password(
+            old_password, user=user, named=user.username.key, client=client
+        ):
             raise WrongPassword
-        password_hash = await self.hasher.hash(new_password)
+        password_hash = await self.hash_password(new_password)
         now = self.clock.now()
         notice = MailIntent.about(
             user.id, MailKind.PASSWORD_CHANGED, id=self.randomness.identifier(), at=now, client=client
@@ -104,20 +120,27 @@ class ChangePassword:
 class RequestReset:
     """Asks for a mail with a reset link. Blind: the same one insert, whether or not the address is anybody's.
 
+    Whoever asks too often is not told, and nothing is written.
+
     Raises:
         InvalidInput: the text is not an e-mail address.
     """
 
     begin: BeginUnitOfWork
+    count_request: CountRequest
     clock: Clock
     randomness: Randomness
 
     @retried_on_conflict
-    async def __call__(self, *, email: str) -> None:
+    async def __call__(self, *, email: str, client: Client = UNKNOWN_CLIENT) -> None:
         try:
             address = EmailAddress.parse(email)
         except Malformed as malformed:
             raise InvalidInput({"email": malformed.problems}) from None
+        try:
+            await self.count_request(Request.FORGOT_PASSWORD, client)
+        except Throttled:
+            return
         intent = MailIntent(
             id=self.randomness.identifier(),
             kind=MailKind.PASSWORD_RESET,
@@ -133,15 +156,19 @@ class ResetPassword:
     """Sets a new password with the token of a mailed link. All sessions end, and the owner gets a mail.
 
     A bad token is refused before anything is hashed or judged. An unacceptable password does not spend it.
+    With a good one the account's failures are forgotten, so that nobody's guesses keep its owner out.
 
     Raises:
         OneTimeTokenRefused: the token is wrong, spent, void, expired, or another account's.
         InvalidInput: the password is not acceptable.
+        Throttled: too many tokens from the address were wrong, and this one is.
     """
 
     read: ReadUnitOfWork
     begin: BeginUnitOfWork
-    hasher: PasswordHasher
+    hash_password: HashPassword
+    count_request: CountRequest
+    forgive_failures: ForgiveFailures
     judge_password: JudgePassword
     clock: Clock
     randomness: Randomness
@@ -150,11 +177,16 @@ class ResetPassword:
     async def __call__(
         self, *, uidb64: str, token: Secret, password: Secret, client: Client = UNKNOWN_CLIENT
     ) -> None:
-        user = await self._owner(uidb64, token)
+        try:
+            user = await self._owner(uidb64, token)
+        except OneTimeTokenRefused:
+            await self.count_request(Request.REFUSED_RESET, client)
+            raise
         problems = self.judge_password(password, username=user.username, email=user.email)
         if problems:
             raise InvalidInput({"password": problems})
-        password_hash = await self.hasher.hash(password)
+        password_hash = await self.hash_password(password)
+        await self.forgive_failures(user, client)
         now = self.clock.now()
         notice = MailIntent.about(
             user.id, MailKind.PASSWORD_CHANGED, id=self.randomness.identifier(), at=now, client=client

@@ -7,11 +7,12 @@ Storage that cannot do its work now raises `Unavailable`; one that lost a race r
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from identity.application.mail import ClaimedIntent, Mail, MailIntent, Message
 from identity.domain.events import Event
@@ -20,6 +21,7 @@ from identity.domain.one_time_token import OneTimeToken, Purpose
 from identity.domain.secrets import Digest, PasswordHash, Secret
 from identity.domain.session import Session
 from identity.domain.signing_key import SigningKey
+from identity.domain.throttling import Bucket, Reservation
 from identity.domain.tokens import Claims, TokenKind
 from identity.domain.user import NewUser, User
 
@@ -241,15 +243,73 @@ class Schema(Protocol):
         """
 
 
+# --- throttling ------------------------------------------------------------------------------------------
+
+
+class RateLimiter(Protocol):
+    """Counts what may not happen too often; `domain/throttling.py` says what that means.
+
+    Every method takes effect as a whole and at once, for all processes that share the limiter's storage.
+
+    Raises:
+        Unavailable: nothing can be counted now, so nothing that is guarded may go on.
+    """
+
+    async def reserve(self, *buckets: Bucket, at: datetime) -> tuple[Reservation, ...] | None:
+        """Reserves a place for an attempt in each bucket, or in none of them.
+
+        In a bucket's favoured key, if that was favoured in the last `FAVOURED_FOR`, else in its own. `None`:
+        other reservations stand in the way, so it is to be asked again soon.
+
+        Raises:
+            Throttled: failures stand in the way.
+        """
+
+    async def fail(self, *reservations: Reservation, at: datetime) -> None:
+        """The attempt has failed, and counts."""
+
+    async def succeed(self, *reservations: Reservation, at: datetime) -> None:
+        """The attempt has succeeded: its places are given back. A bucket that has a favoured key is emptied,
+        under both keys, and that key is favoured from now on."""
+
+    async def count(self, bucket: Bucket, *, at: datetime) -> None:
+        """Counts one failure that nothing was reserved for.
+
+        Raises:
+            Throttled: there were too many before; then it is not counted.
+        """
+
+    async def empty(self, bucket: Bucket, *, at: datetime) -> None:
+        """Forgets the failures under the bucket's own key and under its favoured one, which stays so."""
+
+    async def purge(self, *, ended_before: datetime, limit: int) -> int:
+        """Deletes what was forgotten earlier, but at most `limit` keys; how many."""
+
+
+class HashingLane(Protocol):
+    """Lets so many passwords be hashed at once as there are cores and memory for; the others wait."""
+
+    def turn(self, *, until: float | None = None) -> AbstractAsyncContextManager[None]:
+        """A place to hash in, in the order of asking. Whoever is cancelled while waiting gives up theirs.
+
+        `until`, a `deadline()`, is for one who asks again.
+
+        Raises:
+            Unavailable: the turn would not come in time; at once where that can be told.
+        """
+
+    def deadline(self) -> float:
+        """Until when one who asks now would wait."""
+
+    def is_waiting(self, task: asyncio.Task[Any]) -> bool:
+        """Whether the task waits for its turn."""
+
+
 # --- secrets ---------------------------------------------------------------------------------------------
 
 
 class PasswordHasher(Protocol):
-    """Never blocks the event loop.
-
-    Raises:
-        Unavailable: there are more passwords to hash than there is room for.
-    """
+    """Never blocks the event loop. Called in a turn of the `HashingLane`."""
 
     async def hash(self, password: Secret) -> PasswordHash: ...
 

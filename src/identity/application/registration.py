@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from identity.application.conflicts import retried_on_conflict
 from identity.application.passwords import JudgePassword
-from identity.application.ports import BeginUnitOfWork, Clock, PasswordHasher, ReadUnitOfWork
+from identity.application.ports import BeginUnitOfWork, Clock, ReadUnitOfWork
+from identity.application.throttling import CountRequest, HashPassword, Request
 from identity.domain.errors import EmailTaken, InvalidInput, UsernameTaken
 from identity.domain.events import SuperuserCreated, UserRegistered
 from identity.domain.names import USERNAME_CHARACTERS, EmailAddress, Username
@@ -23,11 +24,13 @@ class RegisterUser:
 
     Raises:
         InvalidInput: with every problem of every field in one answer.
+        Throttled: too many names were asked for from this address.
     """
 
     read: ReadUnitOfWork
     begin: BeginUnitOfWork
-    hasher: PasswordHasher
+    hash_password: HashPassword
+    count_request: CountRequest
     judge_password: JudgePassword
     clock: Clock
 
@@ -41,10 +44,10 @@ class RegisterUser:
         superuser: bool = False,
         client: Client = UNKNOWN_CLIENT,
     ) -> User:
-        problems = await self.problems(username=username, email=email, password=password)
+        problems = await self.problems(username=username, email=email, password=password, client=client)
         if problems:
             raise InvalidInput(problems)
-        password_hash = await self.hasher.hash(password)
+        password_hash = await self.hash_password(password)
         now = self.clock.now()
         registration = NewUser(
             username=Username.parse(username),
@@ -60,9 +63,15 @@ class RegisterUser:
         return user
 
     async def problems(
-        self, *, username: str | None = None, email: str | None = None, password: Secret | None = None
+        self,
+        *,
+        username: str | None = None,
+        email: str | None = None,
+        password: Secret | None = None,
+        client: Client = UNKNOWN_CLIENT,
     ) -> Mapping[str, tuple[str, ...]]:
         """What is wrong with these, by field. What is not given is not judged."""
+        await self.count_request(Request.REGISTER, client)  # it tells who is registered
         problems: dict[str, tuple[str, ...]] = {}
         name = address = None
         if username is not None:

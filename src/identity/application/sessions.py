@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from identity.application.conflicts import retried_on_conflict
 from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import BeginUnitOfWork, Clock, Randomness, ReadUnitOfWork, Tokens, UnitOfWork
+from identity.application.throttling import CountRequest, Request
 from identity.domain.errors import AccessTokenRefused, Conflict, TokenFault, TokenRefused, Unavailable
 from identity.domain.events import LoggedOut, RefreshTokenReused
 from identity.domain.session import UNKNOWN_CLIENT, Client, Session
@@ -64,9 +65,11 @@ class RefreshSession:
 
     Raises:
         TokenRefused: the token is not genuine, its session is over, or it was superseded.
+        Throttled: it would be refused, as too many from the same address were.
     """
 
     begin: BeginUnitOfWork
+    count_request: CountRequest
     tokens: Tokens
     sign_tokens: SignTokens
     clock: Clock
@@ -74,8 +77,15 @@ class RefreshSession:
     idle: timedelta
     reuse_window: timedelta
 
-    @retried_on_conflict
     async def __call__(self, *, refresh: str, client: Client = UNKNOWN_CLIENT) -> TokenPair:
+        try:
+            return await self._refresh(refresh, client)
+        except TokenRefused:
+            await self.count_request(Request.REFUSED_REFRESH, client)
+            raise
+
+    @retried_on_conflict
+    async def _refresh(self, refresh: str, client: Client) -> TokenPair:
         claims = await self.tokens.read(refresh, expected=TokenKind.REFRESH)
         now = self.clock.now()
         async with self.begin() as uow:

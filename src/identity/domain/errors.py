@@ -10,6 +10,7 @@
     ├── TokenRefused             token_not_valid           an access or refresh token, with a `reason`
     │   └── AccessTokenRefused                             the same where it was to authenticate a request
     ├── SessionNotFound          session_not_found         none of one's own, or over already
+    ├── Throttled                throttled                 too often; try again after `retry_after`
     ├── Unavailable              unavailable               try again after `retry_after`
     │   └── Conflict                                       lost a race; the use case may be run again
     ├── MailDeferred             mail_deferred             the mail server says: later
@@ -91,6 +92,14 @@ class AccessTokenRefused(TokenRefused):
 
 class SessionNotFound(IdentityError):
     code = "session_not_found"
+
+
+class Throttled(IdentityError):
+    code = "throttled"
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__(f"to be tried again in {retry_after}")
+        self.retry_after = retry_after
 
 
 class Unavailable(IdentityError):

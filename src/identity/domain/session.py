@@ -42,10 +42,18 @@ class Client:
 
     @property
     def device(self) -> Digest:
-        """The same for the same program on the same network: versions and single addresses do not count."""
+        """The same for the same program on the same network: versions and single addresses do not count.
+
+        A network is what a provider gives to one customer or site: a /24, for IPv6 a /48.
+        """
         program = _VERSION.sub("", self.user_agent)
-        place = f"{program}\0{_network(self.address)}"
+        place = f"{program}\0{_network(self.address, v4=24, v6=48)}"
         return Digest(hashlib.sha256(place.encode(errors="surrogatepass")).digest())
+
+    @property
+    def network(self) -> str:
+        """The address, but for IPv6 its /64: one who has it has them all (RFC 6177)."""
+        return _network(self.address, v4=32, v6=64)
 
 
 UNKNOWN_CLIENT = Client()
@@ -125,15 +133,15 @@ class Session:
         return _within(window, self.promoted_at, at)
 
 
-def _network(address: str) -> str:
-    """What a provider gives to one customer or site: a /24, for IPv6 a /48."""
+def _network(address: str, *, v4: int, v6: int) -> str:
+    """The network of so many leading bits."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return address
     if isinstance(ip, ipaddress.IPv6Address):
         ip = ip.ipv4_mapped or ip  # as a socket for both shows a client that came by IPv4
-    return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 48), strict=False))
+    return str(ipaddress.ip_network((ip, v4 if ip.version == 4 else v6), strict=False))
 
 
 def _within(window: timedelta, since: datetime | None, at: datetime) -> bool:

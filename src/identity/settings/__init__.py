@@ -10,16 +10,16 @@ import difflib
 import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
 from identity.domain.secrets import Secret
 from identity.settings import values
+from identity.settings.conflicts import conflicts
 from identity.settings.values import as_text, duration, integer
 
 __all__ = ["Row", "Settings", "SettingsError", "describe"]
@@ -165,6 +165,34 @@ class Settings(Struct, frozen=True, kw_only=True):
     argon2_time_cost: Annotated[int, "Argon2id iterations.", integer(2, 100)] = 2
     argon2_memory_cost: Annotated[int, "Argon2id memory for a hash, in KiB.", integer(19456, 4194304)] = 19456
     argon2_parallelism: Annotated[int, "Argon2id lanes of a hash.", integer(1, 64)] = 1
+    hashing_memory: Annotated[
+        int | None,
+        "Memory for hashing passwords in all workers together, in MiB; if unset, half of what there is.",
+        integer(19, 4194304),
+    ] = None
+    login_free_failures: Annotated[
+        int,
+        "Wrong passwords in a row for one account before each further one doubles the wait.",
+        integer(1, 100),
+    ] = 5
+    # NIST SP 800-63B, 3.2.2: no more than 100 in a row.
+    login_failures: Annotated[
+        int, "Wrong passwords in a row for one account before none is tried any more.", integer(1, 100)
+    ] = 100
+    address_failures: Annotated[
+        int, "Wrong passwords from one address within five minutes.", integer(1, 1_000_000)
+    ] = 30
+    address_requests: Annotated[
+        int,
+        "Registrations from one address within five minutes; also forgotten passwords, bad reset links and "
+        "bad refresh tokens, each.",
+        integer(1, 1_000_000),
+    ] = 100
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        "Networks of the proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8, separated by commas.",
+        values.networks,
+    ] = ()
     templates: Annotated[
         Path | None, "Directory of mail templates that replace the built-in ones.", values.directory
     ] = None
@@ -250,7 +278,7 @@ class Settings(Struct, frozen=True, kw_only=True):
                 problems.append(f"IDENTITY_SECRET_FILE {error}")
 
         settings = cls(**read)
-        problems += (line for names, line in _conflicts(settings, given) if not wrong.intersection(names))
+        problems += (line for names, line in conflicts(settings, given) if not wrong.intersection(names))
         if problems:
             raise SettingsError(problems)
         return settings
@@ -352,55 +380,3 @@ def _read(field: structs.FieldInfo, value: object) -> object:
         raise ValueError("must not contain line breaks, control characters or invalid UTF-8")
     reader: Callable[[str], object] = field.type.__metadata__[1]
     return reader(value)
-
-
-def _conflicts(settings: Settings, given: Set[str]) -> Iterator[tuple[set[str], str]]:
-    """What is wrong between settings that are right by themselves: the fields concerned, and one line."""
-    scheme = values.scheme(settings.database_url)
-    if {"secret", "secret_file"} <= given:
-        yield set(), "IDENTITY_SECRET and IDENTITY_SECRET_FILE are both set; keep one of them"
-    if settings.has_server_database and not given & {"secret", "secret_file"}:
-        yield {"secret"}, "IDENTITY_SECRET or IDENTITY_SECRET_FILE is required with a server database"
-    if (settings.token_algorithm == "HS256") != (settings.shared_key is not None):
-        yield (
-            {"token_algorithm", "shared_key"},
-            "IDENTITY_TOKEN_ALGORITHM=HS256 and IDENTITY_SHARED_KEY go together",
-        )
-    if settings.shared_key is not None and settings.shared_key == settings.secret:
-        yield {"shared_key", "secret"}, "IDENTITY_SHARED_KEY must differ from IDENTITY_SECRET"
-    if settings.shared_key is not None and settings.shared_key == settings.secret_previous:
-        yield (
-            {"shared_key", "secret_previous"},
-            "IDENTITY_SHARED_KEY must differ from IDENTITY_SECRET_PREVIOUS",
-        )
-    clients = urlsplit(settings.public_url)  # a proxy on this machine may serve the world from loopback
-    is_development = (
-        settings.refresh_cookie
-        and values.is_loopback(settings.host)
-        and (clients.scheme, values.is_loopback(clients.hostname or "")) == ("http", True)
-    )
-    if settings.refresh_cookie_insecure and not is_development:
-        yield (
-            {"refresh_cookie_insecure", "refresh_cookie", "host", "public_url"},
-            "IDENTITY_REFRESH_COOKIE_INSECURE goes with IDENTITY_REFRESH_COOKIE only, and with loopback in "
-            "IDENTITY_HOST and an http:// IDENTITY_PUBLIC_URL",
-        )
-    can_be_sent = settings.refresh_cookie_insecure or settings.public_url.startswith("https://")
-    if settings.refresh_cookie and not can_be_sent:
-        yield (
-            {"refresh_cookie", "refresh_cookie_insecure", "public_url"},
-            "IDENTITY_REFRESH_COOKIE needs an IDENTITY_PUBLIC_URL with https://, or for development on "
-            "localhost IDENTITY_REFRESH_COOKIE_INSECURE=true",
-        )
-    if scheme == "memory" and settings.workers > 1:
-        yield {"workers"}, "IDENTITY_WORKERS must be 1 with memory:, which processes cannot share"
-    if settings.audience == settings.issuer:
-        yield {"audience", "issuer"}, "IDENTITY_AUDIENCE must differ from IDENTITY_ISSUER"
-    if settings.mail_url == "console:" and "mail_url" not in given and not values.is_loopback(settings.host):
-        yield (
-            {"mail_url"},
-            (
-                "IDENTITY_MAIL_URL must be set when IDENTITY_HOST is not a loopback address: "
-                "the default, console:, prints live links"
-            ),
-        )

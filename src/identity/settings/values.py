@@ -112,6 +112,15 @@ def one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
+def networks(text: str) -> tuple[str, ...]:
+    """Addresses and networks in CIDR notation."""
+    try:
+        found = [ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise ValueError(f"must be networks such as 10.0.0.0/8, separated by commas: {error}") from None
+    return tuple(map(str, found))
+
+
 def directory(text: str) -> Path:
     if not Path(text).is_dir():
         raise ValueError(f'must be an existing directory, not "{text}"')

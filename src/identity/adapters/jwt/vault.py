@@ -17,7 +17,7 @@ _NONCE_BYTES = 12  # NIST SP 800-38D, 8.2.1
 
 
 class Vault:
-    """AES-256-GCM under keys derived by HKDF (RFC 5869) from the service's secret, one for each purpose."""
+    """AES-256-GCM under a key derived from the service's secret, another for each purpose."""
 
     def __init__(self, secret: Secret, *, purpose: str, previous: Secret | None = None) -> None:
         """`previous` opens what was sealed before the service's secret was changed."""
@@ -38,6 +38,10 @@ class Vault:
         raise UnreadableKey(row)
 
 
+def derived_key(secret: Secret, purpose: str) -> bytes:
+    """256 bits by HKDF (RFC 5869), of no use for any other purpose."""
+    return HKDF(SHA256(), 32, salt=None, info=f"identity/{purpose}".encode()).derive(secret.reveal().encode())
+
+
 def _aead(secret: Secret, purpose: str) -> AESGCM:
-    derived = HKDF(SHA256(), 32, salt=None, info=f"identity/{purpose}".encode())
-    return AESGCM(derived.derive(secret.reveal().encode()))
+    return AESGCM(derived_key(secret, purpose))

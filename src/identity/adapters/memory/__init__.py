@@ -4,6 +4,7 @@ The storage is an honest one. It rolls back, serialises writers, decides uniquen
 where a database would.
 """
 
+from identity.adapters.memory.rate_limiter import MemoryRateLimiter
 from identity.adapters.memory.stand_ins import (
     FixedClock,
     MemoryMailer,
@@ -17,6 +18,7 @@ from identity.adapters.memory.storage import MemorySchema, MemoryStorage
 __all__ = [
     "FixedClock",
     "MemoryMailer",
+    "MemoryRateLimiter",
     "MemorySchema",
     "MemoryStorage",
     "MemoryTokens",

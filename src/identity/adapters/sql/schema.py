@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from identity.adapters.sql.types import Instant, digest, key, number, text
 
-REVISION = "0004_0001"
+REVISION = "0005_0001"
 """The newest revision in `migrations/versions/`, known without importing Alembic."""
 
 metadata = MetaData(
@@ -128,6 +128,18 @@ audit_events = Table(
     Column("client_user_agent", text(), nullable=False),
     Index(None, "user_id", "at"),
     sqlite_autoincrement=True,
+)
+
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("digest", digest(), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("reserved", Integer, nullable=False),
+    Column("reserved_until", Instant, nullable=False),
+    Column("blocked_until", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Index(None, "ends_at"),
 )
 
 signing_keys = Table(

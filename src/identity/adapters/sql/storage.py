@@ -53,7 +53,7 @@ class SqlStorage:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[UnitOfWork]:
-        async with self.transaction(limit=self._limit) as connection:
+        async with self.transaction() as connection:
             yield unit_of_work(connection, self.dialect)
 
     @asynccontextmanager
@@ -66,9 +66,9 @@ class SqlStorage:
         await self._reading.dispose()
 
     @asynccontextmanager
-    async def transaction(self, *, limit: float | None = None) -> AsyncIterator[AsyncConnection]:
-        """`limit` in seconds; `None` for work that may take its time."""
+    async def transaction(self, *, may_take_its_time: bool = False) -> AsyncIterator[AsyncConnection]:
         self._refuse_nesting()
+        limit = None if may_take_its_time else self._limit
         task = asyncio.current_task()
         self._writers.add(task)
         try:

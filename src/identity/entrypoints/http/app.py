@@ -23,7 +23,9 @@ from identity.entrypoints.http import (
 )
 from identity.entrypoints.http.authentication import provide_client, provide_principal
 from identity.entrypoints.http.cors import RefusedOrigins, cors_config, withhold_credentials
+from identity.entrypoints.http.departure import providing_while_connected
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
+from identity.entrypoints.http.forwarded import TrustedProxies
 from identity.entrypoints.http.headers import add_headers
 from identity.entrypoints.http.openapi import complete, openapi_config
 from identity.entrypoints.http.refresh_cookie import RefreshCookie
@@ -88,6 +90,8 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
                     insecure=settings.refresh_cookie_insecure,
                 )
             ),
+            "while_connected": Provide(providing_while_connected(container.lane()), sync_to_thread=False),
+            "trusted_proxies": _provide(TrustedProxies(settings.trusted_proxies)),
             "client": Provide(provide_client, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,

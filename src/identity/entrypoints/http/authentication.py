@@ -12,6 +12,7 @@ from identity.domain.session import Client
 from identity.domain.text import has_control_characters
 from identity.entrypoints.http.body import AnyRequest
 from identity.entrypoints.http.errors import BadAuthorizationHeader, CredentialsMissing
+from identity.entrypoints.http.forwarded import TrustedProxies
 
 _USER_AGENT_LIMIT = 256
 _EVERY_METHOD = [method for method in HttpMethod if method is not HttpMethod.OPTIONS]
@@ -33,11 +34,12 @@ async def provide_principal(request: AnyRequest, authenticate: NamedDependency[A
     return await authenticate(access=parts[1])
 
 
-def provide_client(request: AnyRequest) -> Client:
-    """Where the request came from: the connection's peer, whatever headers claim."""
+def provide_client(request: AnyRequest, trusted_proxies: NamedDependency[TrustedProxies]) -> Client:
+    """Where the request came from: the connection's peer, or who a trusted proxy says it was asked by."""
+    peer = request.client.host if request.client else ""
     user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_LIMIT]
     return Client(
-        address=request.client.host if request.client else "",
+        address=trusted_proxies.client_of(peer, request.headers.getall("x-forwarded-for", [])),
         user_agent="" if has_control_characters(user_agent) else user_agent,
     )
 

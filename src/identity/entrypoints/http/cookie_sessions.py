@@ -10,6 +10,7 @@ from identity.application.login import LogIn
 from identity.application.sessions import LogOut, RefreshSession
 from identity.domain.session import Client
 from identity.entrypoints.http.body import AnyRequest, read_body
+from identity.entrypoints.http.departure import WhileConnected
 from identity.entrypoints.http.login import CREDENTIALS, LOGIN_REFUSED, Credentials
 from identity.entrypoints.http.openapi import SESSIONS, Nothing, named, operation, request_body
 from identity.entrypoints.http.openapi_refusals import NOT_JSON, ORIGIN_REFUSED, TOKEN_REFUSED
@@ -47,11 +48,12 @@ async def log_in(
     request: AnyRequest,
     log_in: NamedDependency[LogIn],
     client: NamedDependency[Client],
+    while_connected: NamedDependency[WhileConnected],
     refresh_cookie: NamedDependency[RefreshCookie],
 ) -> Response[AccessToken]:
     refresh_cookie.check(request)
     body = await read_body(request, Credentials)
-    pair = await log_in(username=body.username, password=body.password, client=client)
+    pair = await while_connected(log_in(username=body.username, password=body.password, client=client))
     return Response(AccessToken(pair.access), cookies=[refresh_cookie.holding(pair.refresh)])
 
 

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from litestar import Response
@@ -19,6 +20,7 @@ from identity.domain.errors import (
     LoginRefused,
     OneTimeTokenRefused,
     SessionNotFound,
+    Throttled,
     TokenFault,
     TokenRefused,
     Unavailable,
@@ -75,9 +77,18 @@ def _access_token_refused(error: AccessTokenRefused) -> Refusal:
     )
 
 
+def _throttled(error: Throttled) -> Refusal:
+    seconds = _seconds(error.retry_after)
+    detail = f"Request was throttled. Expected available in {seconds} second{'s' if seconds > 1 else ''}."
+    return Refusal(429, {"detail": detail}, {"Retry-After": str(seconds)})
+
+
 def _unavailable(error: Unavailable) -> Refusal:
-    seconds = max(1, math.ceil(error.retry_after.total_seconds()))
-    return Refusal(503, {"detail": UNAVAILABLE}, {"Retry-After": str(seconds)})
+    return Refusal(503, {"detail": UNAVAILABLE}, {"Retry-After": str(_seconds(error.retry_after))})
+
+
+def _seconds(time: timedelta) -> int:
+    return max(1, math.ceil(time.total_seconds()))
 
 
 def _constant(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Any:
@@ -104,6 +115,7 @@ REFUSALS: dict[type[IdentityError], Callable[[Any], Refusal]] = {
     AccessTokenRefused: _access_token_refused,
     SessionNotFound: _constant(404, {"detail": "Not found.", "code": SessionNotFound.code}),
     OriginRefused: _constant(403, {"detail": "Origin not allowed.", "code": OriginRefused.code}),
+    Throttled: _throttled,
     Unavailable: _unavailable,
 }
 """Every refusal that reaches a client. A subclass is answered as its nearest ancestor here."""

@@ -10,6 +10,7 @@ from identity.application.login import LogIn
 from identity.domain.secrets import Secret
 from identity.domain.session import Client
 from identity.entrypoints.http.body import AnyRequest, read_body
+from identity.entrypoints.http.departure import WhileConnected
 from identity.entrypoints.http.openapi import PASSWORD, SESSIONS, named, operation, request_body, text
 from identity.entrypoints.http.openapi_refusals import CHALLENGE, refusal
 from identity.entrypoints.http.sessions import EXAMPLE_TOKENS, Tokens
@@ -51,8 +52,11 @@ LOGIN_REFUSED = refusal(
     ),
 )
 async def log_in(
-    request: AnyRequest, log_in: NamedDependency[LogIn], client: NamedDependency[Client]
+    request: AnyRequest,
+    log_in: NamedDependency[LogIn],
+    client: NamedDependency[Client],
+    while_connected: NamedDependency[WhileConnected],
 ) -> Tokens:
     body = await read_body(request, Credentials)
-    pair = await log_in(username=body.username, password=body.password, client=client)
+    pair = await while_connected(log_in(username=body.username, password=body.password, client=client))
     return Tokens(refresh=pair.refresh, access=pair.access)

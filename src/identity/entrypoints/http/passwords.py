@@ -13,6 +13,7 @@ from identity.domain.secrets import Secret
 from identity.domain.session import Client
 from identity.entrypoints.http.authentication import other_methods
 from identity.entrypoints.http.body import AnyRequest, Unreadable, read_body
+from identity.entrypoints.http.departure import WhileConnected
 from identity.entrypoints.http.openapi import (
     BEARER,
     EMAIL,
@@ -77,7 +78,9 @@ async def change(
     principal: NamedDependency[Principal],
     change_password: NamedDependency[ChangePassword],
     judge_password: NamedDependency[JudgePassword],
+    *,
     client: NamedDependency[Client],
+    while_connected: NamedDependency[WhileConnected],
 ) -> Message:
     try:
         body = await read_body(request, PasswordChange)
@@ -88,9 +91,10 @@ async def change(
             unacceptable = judge_password(password, username=user.username, email=user.email)
             problems |= {"new_password": unacceptable} if unacceptable else {}
         raise InvalidInput(problems) from None
-    await change_password(
+    change = change_password(
         principal=principal, old_password=body.old_password, new_password=body.new_password, client=client
     )
+    await while_connected(change)
     return Message("Password changed successfully")
 
 
@@ -111,9 +115,11 @@ change_by_other_methods = other_methods("/api/user/change-password/", HttpMethod
         invalid={"not an address": {"email": ["Enter a valid email address."]}},
     ),
 )
-async def forgot(request: AnyRequest, request_reset: NamedDependency[RequestReset]) -> Message:
+async def forgot(
+    request: AnyRequest, request_reset: NamedDependency[RequestReset], client: NamedDependency[Client]
+) -> Message:
     body = await read_body(request, ForgottenPassword)
-    await request_reset(email=body.email)
+    await request_reset(email=body.email, client=client)
     return Message("Password reset instructions sent to your email")
 
 
@@ -140,8 +146,12 @@ async def forgot(request: AnyRequest, request_reset: NamedDependency[RequestRese
     ),
 )
 async def reset(
-    request: AnyRequest, reset_password: NamedDependency[ResetPassword], client: NamedDependency[Client]
+    request: AnyRequest,
+    reset_password: NamedDependency[ResetPassword],
+    client: NamedDependency[Client],
+    while_connected: NamedDependency[WhileConnected],
 ) -> Message:
     body = await read_body(request, PasswordReset)
-    await reset_password(uidb64=body.uidb64, token=body.token, password=body.password, client=client)
+    reset = reset_password(uidb64=body.uidb64, token=body.token, password=body.password, client=client)
+    await while_connected(reset)
     return Message("Password has been reset successfully")

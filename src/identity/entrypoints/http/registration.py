@@ -12,6 +12,7 @@ from identity.domain.names import USERNAME_LIMIT
 from identity.domain.secrets import Secret
 from identity.domain.session import Client
 from identity.entrypoints.http.body import AnyRequest, Unreadable, read_body
+from identity.entrypoints.http.departure import WhileConnected
 from identity.entrypoints.http.openapi import (
     ACCOUNTS,
     EMAIL,
@@ -66,12 +67,18 @@ class Registration(msgspec.Struct):
     ),
 )
 async def register(
-    request: AnyRequest, register_user: NamedDependency[RegisterUser], client: NamedDependency[Client]
+    request: AnyRequest,
+    register_user: NamedDependency[RegisterUser],
+    client: NamedDependency[Client],
+    while_connected: NamedDependency[WhileConnected],
 ) -> Message:
     try:
         body = await read_body(request, Registration)
     except Unreadable as unreadable:
-        others = await register_user.problems(**unreadable.readable)
+        others = await register_user.problems(**unreadable.readable, client=client)
         raise InvalidInput({**others, **unreadable.fields}) from None
-    await register_user(username=body.username, email=body.email, password=body.password, client=client)
+    registration = register_user(
+        username=body.username, email=body.email, password=body.password, client=client
+    )
+    await while_connected(registration)
     return Message("User created successfully")

@@ -1,0 +1,140 @@
+"""What may not be tried too often, and by whom. Nothing here is kept under anybody's name or address."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from dataclasses import dataclass
+from enum import StrEnum
+
+from identity.application.ports import Clock, HashingLane, PasswordHasher, RateLimiter
+from identity.domain.secrets import Digest, PasswordHash, Secret
+from identity.domain.session import Client
+from identity.domain.throttling import Backoff, Bucket, Reservation, Window
+from identity.domain.user import User
+
+ANOTHER_TURN_AFTER = 0.02  # seconds: less than a password takes to verify
+
+
+class Request(StrEnum):
+    """What is counted by address alone."""
+
+    REGISTER = "register"
+    FORGOT_PASSWORD = "forgot password"
+    REFUSED_RESET = "refused reset"
+    REFUSED_REFRESH = "refused refresh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buckets:
+    """Which buckets an attempt is counted in. Their keys are HMACs under a key of the service's own."""
+
+    key: bytes
+    per_account: Backoff
+    failures_per_address: Window
+    requests_per_address: Window
+
+    def of_login(self, account: str, client: Client) -> tuple[Bucket, Bucket]:
+        """`account` is the same text by whichever of its names somebody calls it."""
+        of_account = Bucket(
+            key=self._digest("account", account),
+            allowance=self.per_account,
+            favoured=self._digest("account at", account, client.network),
+        )
+        of_address = Bucket(key=self._digest("failures", client.network), allowance=self.failures_per_address)
+        return of_account, of_address
+
+    def of_request(self, request: Request, client: Client) -> Bucket:
+        return Bucket(key=self._digest(request, client.network), allowance=self.requests_per_address)
+
+    def _digest(self, *parts: str) -> Digest:
+        text = "\0".join(parts).encode(errors="surrogatepass")
+        return Digest(hmac.digest(self.key, text, hashlib.sha256))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountRequest:
+    """Counts one more request of this kind from this address.
+
+    Raises:
+        Throttled: there were too many.
+    """
+
+    limiter: RateLimiter
+    buckets: Buckets
+    clock: Clock
+
+    async def __call__(self, request: Request, client: Client) -> None:
+        await self.limiter.count(self.buckets.of_request(request, client), at=self.clock.now())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgiveFailures:
+    """Forgets the failures of an account whose owner has shown by mail who they are."""
+
+    limiter: RateLimiter
+    buckets: Buckets
+    clock: Clock
+
+    async def __call__(self, user: User, client: Client) -> None:
+        of_account, _ = self.buckets.of_login(f"id {user.id}", client)
+        await self.limiter.empty(of_account, at=self.clock.now())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HashPassword:
+    """Hashes a password when it is its turn.
+
+    Raises:
+        Unavailable: there is no turn soon.
+    """
+
+    lane: HashingLane
+    hasher: PasswordHasher
+
+    async def __call__(self, password: Secret) -> PasswordHash:
+        async with self.lane.turn():
+            return await self.hasher.hash(password)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyPassword:
+    """Whether this is the account's password, unless too many were wrong before. None is anybody's who is
+    disabled or not there, at the same cost.
+
+    The decision falls when it is this attempt's turn to be hashed, so that those who wait for theirs are not
+    in each other's way; where nothing but attempts that are being judged stands in the way, it waits for
+    another turn. An address that has succeeded at the account is counted there by itself.
+
+    Raises:
+        Throttled: there were too many failures, of the account or from the address.
+        Unavailable: there is no turn soon, or the failures cannot be counted.
+    """
+
+    lane: HashingLane
+    limiter: RateLimiter
+    buckets: Buckets
+    hasher: PasswordHasher
+    clock: Clock
+
+    async def __call__(self, password: Secret, *, user: User | None, named: str, client: Client) -> bool:
+        """`named`: what they call the account, by which it is counted when there is none."""
+        account = f"name {named}" if user is None else f"id {user.id}"
+        buckets = self.buckets.of_login(account, client)
+        deadline = self.lane.deadline()
+        while True:
+            async with self.lane.turn(until=deadline):
+                reservations = await self.limiter.reserve(*buckets, at=self.clock.now())
+                if reservations is not None:
+                    return await self._judge(password, user, reservations)
+            await asyncio.sleep(ANOTHER_TURN_AFTER)
+
+    async def _judge(
+        self, password: Secret, user: User | None, reservations: tuple[Reservation, ...]
+    ) -> bool:
+        matches = await self.hasher.verify(password, user.password_hash if user else None)
+        is_good = matches and user is not None and not user.is_disabled
+        settle = self.limiter.succeed if is_good else self.limiter.fail
+        await settle(*reservations, at=self.clock.now())
+        return is_good
