@@ -25,11 +25,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from identity.application.throttling import Request
 from identity.container import Container, build_container
 from identity.domain.names import Username
 from identity.domain.one_time_token import OneTimeToken, Purpose
 from identity.domain.secrets import Secret
-from identity.domain.session import UNKNOWN_CLIENT, Session
+from identity.domain.session import UNKNOWN_CLIENT, Client, Session
 from identity.domain.user import User
 from identity.entrypoints import cli
 from identity.settings import Settings, describe
@@ -38,7 +39,17 @@ IDENTITY = Path(sys.executable).with_name("identity")
 PASSWORD = "yourpassword123"
 SECRET = "canary-Zq8pVt3LwX6nKs1RbYh5Jd0GmFc2"
 SMTP_PASSWORD = "canary-smtp-4Tn9"
-COMMANDS = ("serve", "migrate", "createsuperuser", "deliver-mail", "mail-test", "purge", "keys", "settings")
+COMMANDS = (
+    "serve",
+    "migrate",
+    "createsuperuser",
+    "deliver-mail",
+    "mail-test",
+    "purge",
+    "calibrate",
+    "keys",
+    "settings",
+)
 ARGUMENTS = {"mail-test": ("john@example.com",), "keys": ("list",)}
 JOHN = ("--username", "john_doe", "--email", "john@example.com")
 
@@ -601,21 +612,25 @@ def test_a_mailer_class_that_cannot_send_is_refused() -> None:
 
 
 def test_purge_tells_what_it_deleted() -> None:
-    assert succeeds("purge") == "Deleted 0 sessions, 0 devices, 0 one time tokens, 0 dead letters.\n"
-    expire_a_session_a_device_and_a_link()
-    assert succeeds("purge") == "Deleted 1 sessions, 1 devices, 1 one time tokens, 0 dead letters.\n"
+    assert (
+        succeeds("purge")
+        == "Deleted 0 sessions, 0 devices, 0 one time tokens, 0 dead letters, 0 rate limits.\n"
+    )
+    expire_one_of_each()
+    one = "1 sessions, 1 devices, 1 one time tokens, 0 dead letters, 1 rate limits"
+    assert succeeds("purge") == f"Deleted {one}.\n"
 
 
 def test_purge_tells_what_it_deleted_as_json() -> None:
     create_john()
-    expire_a_session_a_device_and_a_link(user_id=1)
+    expire_one_of_each(user_id=1)
     for count in (1, 0):
-        deleted = {"sessions": count, "devices": count, "one_time_tokens": count, "dead_letters": 0}
-        assert json.loads(succeeds("purge", "--json")) == deleted
+        deleted = dict.fromkeys(["sessions", "devices", "one_time_tokens", "rate_limits"], count)
+        assert json.loads(succeeds("purge", "--json")) == deleted | {"dead_letters": 0}
 
 
-def expire_a_session_a_device_and_a_link(user_id: int = 1) -> None:
-    """As if somebody had logged in, and asked for a reset, a hundred days ago."""
+def expire_one_of_each(user_id: int = 1) -> None:
+    """As if somebody had failed to log in, logged in, and asked for a reset, a hundred days ago."""
 
     async def add(container: Container) -> None:
         long_ago = container.clock().now() - timedelta(days=100)
@@ -642,6 +657,8 @@ def expire_a_session_a_device_and_a_link(user_id: int = 1) -> None:
                     expires_at=long_ago + timedelta(hours=1),
                 )
             )
+        of_address = container.buckets().of_request(Request.REGISTER, Client(address="192.0.2.7"))
+        await container.limiter().count(of_address, at=long_ago)
 
     if stored_user("john_doe") is None:
         create_john()

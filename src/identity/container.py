@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import secrets
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from identity.adapters.sql.migration import SqlSchema
 from identity.adapters.sql.rate_limiter import SqlRateLimiter
 from identity.adapters.sql.storage import SqlStorage
 from identity.adapters.system import SystemClock, SystemRandomness
+from identity.application.calibration import Calibrate
 from identity.application.health import CheckHealth
 from identity.application.housekeeping import PurgeExpired
 from identity.application.login import LogIn
@@ -143,6 +146,11 @@ def hasher_kind(settings: Settings) -> str:
     return "argon2" if settings.hasher == "argon2" else "class"
 
 
+def hashing_memory(settings: Settings) -> int:
+    """For all workers together, in MiB."""
+    return settings.hashing_memory or usable_memory() // MEBIBYTE // 2
+
+
 def hashing_slots(settings: Settings) -> int:
     """How many passwords each worker hashes at once: what cores and memory there are, shared by the workers.
 
@@ -152,7 +160,7 @@ def hashing_slots(settings: Settings) -> int:
     cores = usable_cores() // settings.workers
     if settings.hasher != "argon2":
         return max(cores, 1)
-    budget = settings.hashing_memory or usable_memory() // MEBIBYTE // 2
+    budget = hashing_memory(settings)
     needed = settings.argon2_memory_cost / 1024
     fitting = int(budget / settings.workers / needed)
     if fitting < 1:
@@ -164,6 +172,25 @@ def hashing_slots(settings: Settings) -> int:
             ]
         )
     return max(1, min(cores // settings.argon2_parallelism, fitting))
+
+
+def argon2_of(settings: Settings) -> Callable[[int], Argon2Hasher]:
+    """Hashers that differ from the settings in their memory cost alone."""
+
+    def of(memory_cost: int) -> Argon2Hasher:
+        return Argon2Hasher(
+            time_cost=settings.argon2_time_cost,
+            memory_cost=memory_cost,
+            parallelism=settings.argon2_parallelism,
+            threads=1,
+        )
+
+    return of
+
+
+def most_memory_cost(settings: Settings) -> int:
+    """What a worker could spend on one password at a time, in KiB."""
+    return min(hashing_memory(settings) * 1024 // settings.workers, values.MOST_MEMORY_COST)
 
 
 def buckets(settings: Settings, secret: Secret) -> Buckets:
@@ -249,6 +276,13 @@ class Container(DeclarativeContainer):
                 third_party, given.hasher, setting="IDENTITY_HASHER", port=Object(PasswordHasher)
             )
         },
+    )
+    calibrate = Singleton(
+        Calibrate,
+        hasher_of=Singleton(argon2_of, settings),
+        stopwatch=Object(time.perf_counter),
+        least=values.LEAST_MEMORY_COST,
+        most=Singleton(most_memory_cost, settings),
     )
     secret = Singleton(service_secret, settings)
     limiter = Selector(

@@ -31,6 +31,7 @@ from tests.application.world import (
     RESET_LIFETIME,
     REUSE_WINDOW,
     SESSION_LIFETIME,
+    UNLIMITED,
     ResetLink,
     World,
     link_in,
@@ -132,7 +133,7 @@ class Service(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.world = World(sessions_per_account=1000)
+        self.world = World(sessions_per_account=1000, buckets=UNLIMITED)
         self.accounts: dict[str, Account] = {}
         self.sessions: list[Session] = []
         self.holders: list[Holder] = []

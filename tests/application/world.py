@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
@@ -77,6 +77,7 @@ BUCKETS = Buckets(
     failures_per_address=Window(limit=1000, length=timedelta(minutes=5)),
     requests_per_address=Window(limit=1000, length=timedelta(minutes=5)),
 )
+UNLIMITED = replace(BUCKETS, per_account=Backoff(free=1_000_000, stop=1_000_000))
 SLOTS = 2
 
 BROWSER = Client(address="192.0.2.7", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")

@@ -38,6 +38,7 @@ CODES = {
     "TokenRefused": "token_not_valid",
     "AccessTokenRefused": "token_not_valid",
     "SessionNotFound": "session_not_found",
+    "Throttled": "throttled",
     "Unavailable": "unavailable",
     "Conflict": "unavailable",
     "MailDeferred": "mail_deferred",

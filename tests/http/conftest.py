@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from shutil import copyfile
 from typing import Any, NamedTuple
@@ -18,9 +19,11 @@ from litestar.testing import AsyncTestClient
 
 from identity.adapters.memory import FixedClock, PlainHasher
 from identity.application.mail import Message
+from identity.application.throttling import Buckets
 from identity.container import Container, build_container
 from identity.domain.names import Username
 from identity.domain.secrets import PasswordHash, Secret
+from identity.domain.throttling import Backoff, Window
 from identity.domain.user import User
 from identity.entrypoints.http.app import create_app
 from identity.settings import Settings
@@ -184,15 +187,30 @@ def bearer(access: str | None) -> dict[str, str]:
     return {} if access is None else {"Authorization": f"Bearer {access}"}
 
 
+# A test fails to log in as often as it likes, at a moment at which the clock stands still.
+_WITHOUT_LIMIT = Buckets(
+    key=b"a key for limits",
+    per_account=Backoff(free=1_000_000, stop=1_000_000),
+    failures_per_address=Window(limit=1_000_000, length=timedelta(minutes=5)),
+    requests_per_address=Window(limit=1_000_000, length=timedelta(minutes=5)),
+)
+
+
 @asynccontextmanager
 async def running(
-    database_url: str, *, overrides: dict[str, object] | None = None, **settings: Any
+    database_url: str,
+    *,
+    overrides: dict[str, object] | None = None,
+    is_throttled: bool = False,
+    **settings: Any,
 ) -> AsyncIterator[Service]:
     container = build_container(
         Settings(database_url=database_url, mail_url="memory:", secret=Secret("s" * 32), **settings)
     )
     clock, hasher = FixedClock(), CountingHasher()
-    for port, adapter in {"clock": clock, "hasher": hasher, **(overrides or {})}.items():
+    without_limit = {} if is_throttled else {"buckets": _WITHOUT_LIMIT}
+    stand_ins = {"clock": clock, "hasher": hasher, **without_limit, **(overrides or {})}
+    for port, adapter in stand_ins.items():
         getattr(container, port).override(adapter)
     async with AsyncTestClient(create_app(container)) as client:
         client.follow_redirects = False

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from identity.adapters.memory import FixedClock, PlainHasher
 from identity.container import build_container
-from identity.domain.errors import Unavailable
+from identity.domain.errors import Throttled, Unavailable
 from identity.entrypoints.http import body
 from identity.entrypoints.http.app import create_app
 from identity.settings import Settings
@@ -264,9 +264,11 @@ def test_every_operation_documents_its_refusals(document, operations, operation_
         expected |= {401}
     if operation_id == "endSession":
         expected |= {404}
+    if operation_id in {"logIn", "refreshSession", "register", "changePassword", "resetPassword"}:
+        expected |= {429}
     assert refusals == expected
     assert operation["security"] == ([{"bearer": []}] if operation_id in PROTECTED else [])
-    for status, name in {"401": "WWW-Authenticate", "503": "Retry-After"}.items():
+    for status, name in {"401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After"}.items():
         if status in operation["responses"]:
             assert resolved(document, operation["responses"][status])["headers"][name]["required"] is True
 
@@ -443,6 +445,7 @@ FOR_EACH_BODY = {"missing", "not JSON"}
 BY_ITSELF = {
     ("TooSlow", "too slow"),
     ("InternalError", "failure"),
+    ("Throttled", "throttled"),
     ("Unavailable", "unavailable"),
     ("checkReadiness", "stopping"),
 }
@@ -518,7 +521,11 @@ def test_the_service_refuses_an_empty_and_a_broken_body_as_in_the_examples(
 
 @pytest.mark.parametrize(
     ("component", "error"),
-    [("InternalError", RuntimeError("broken")), ("Unavailable", Unavailable("broken"))],
+    [
+        ("InternalError", RuntimeError("broken")),
+        ("Throttled", Throttled(timedelta(minutes=1))),
+        ("Unavailable", Unavailable("broken")),
+    ],
 )
 def test_the_service_fails_in_the_words_of_the_example(document, component, error):
     class BrokenClock:
@@ -527,7 +534,8 @@ def test_the_service_fails_in_the_words_of_the_example(document, component, erro
 
     container, app = make_app(BrokenClock())
     with TestClient(app) as client:
-        failed = Service(client, container, None).send("requestPasswordReset", email=JOHN["email"])
+        service = Service(client, container, None)
+        failed = service.send("logIn", username="john_doe", password=JOHN["password"])
     response = document["components"]["responses"][component]
     [example] = media_examples(response["content"][body.JSON])
     if "request_id" in example:

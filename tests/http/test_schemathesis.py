@@ -20,8 +20,9 @@ from identity.settings import Settings
 
 CHECKS = {
     # A body of the right shape may still be refused for what is in it: a name that is taken, a weak password,
-    # a token that nobody issued, a control character. And an id of the right shape may be nobody's.
-    "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "401", "404"]},
+    # a token that nobody issued, a control character. And an id of the right shape may be nobody's, and who
+    # guesses passwords has to wait.
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "401", "404", "429"]},
     # The document says string, for that is what clients should send; but a number is taken as its text.
     "negative_data_rejection": {"enabled": False},
 }

@@ -12,7 +12,7 @@ from typing import Any
 from identity.domain.errors import Unavailable
 
 PATIENCE = timedelta(seconds=2)
-FIRST_GUESS = 0.1  # seconds that a turn takes, before one was measured
+FIRST_GUESS = 0.02  # seconds that a turn takes, before one was measured
 WEIGHT = 0.1  # of the turn measured last in the average
 
 

@@ -55,7 +55,8 @@ class Buckets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountRequest:
-    """Counts one more request of this kind from this address.
+    """Counts one more request of this kind from this address. What did not come from any is not counted: a
+    command, or a program that calls the use case.
 
     Raises:
         Throttled: there were too many.
@@ -66,7 +67,8 @@ class CountRequest:
     clock: Clock
 
     async def __call__(self, request: Request, client: Client) -> None:
-        await self.limiter.count(self.buckets.of_request(request, client), at=self.clock.now())
+        if client.address:
+            await self.limiter.count(self.buckets.of_request(request, client), at=self.clock.now())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

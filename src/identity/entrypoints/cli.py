@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from identity.application.calibration import Measurement
     from identity.container import Container
     from identity.domain.signing_key import SigningKey
     from identity.settings import Settings
@@ -226,6 +227,50 @@ def purge(config: Path | None, as_json: bool) -> None:
     else:
         words = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())
         click.echo(f"Deleted {words}.")
+
+
+@main.command()
+@click.option(
+    "--within",
+    default=150,
+    show_default=True,
+    type=click.IntRange(20, 5000),
+    help="Milliseconds a login may take to hash.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_obj
+def calibrate(config: Path | None, within: int, as_json: bool) -> None:
+    """Find the most memory that Argon2id may use for a password on this machine."""
+    settings = _settings(config)
+    if settings.hasher != "argon2":
+        _fail(EX_CONFIG, f"IDENTITY_HASHER={settings.hasher} is calibrated by its own means")
+    from datetime import timedelta
+
+    limit = timedelta(milliseconds=within)
+
+    async def run(container: Container) -> list[Measurement]:
+        measured = []
+        async for each in container.calibrate()(within=limit):
+            measured.append(each)
+            if not as_json:
+                click.echo(
+                    f"{each.memory_cost:>9} KiB {each.duration.total_seconds() * 1000:>8.1f} ms", err=True
+                )
+        return measured
+
+    fitting = [each for each in _run(settings, run) if each.duration <= limit]
+    if not fitting:
+        _fail(
+            EX_UNAVAILABLE,
+            f"this machine needs more than {within} ms even at the floor: allow more by --within, or fewer "
+            "by IDENTITY_ARGON2_TIME_COST",
+        )
+    best = max(fitting, key=lambda each: each.memory_cost)
+    milliseconds = best.duration.total_seconds() * 1000
+    if as_json:
+        _print_json({"memory_cost": best.memory_cost, "milliseconds": round(milliseconds, 1)})
+    else:
+        click.echo(f"IDENTITY_ARGON2_MEMORY_COST={best.memory_cost}")
 
 
 @main.group()

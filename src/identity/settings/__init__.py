@@ -163,7 +163,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     )
     # The floors are those of OWASP's Password Storage Cheat Sheet for Argon2id: 19 MiB, 2 iterations, 1 lane.
     argon2_time_cost: Annotated[int, "Argon2id iterations.", integer(2, 100)] = 2
-    argon2_memory_cost: Annotated[int, "Argon2id memory for a hash, in KiB.", integer(19456, 4194304)] = 19456
+    argon2_memory_cost: Annotated[
+        int,
+        "Argon2id memory for a hash, in KiB; `identity calibrate` proposes one.",
+        integer(values.LEAST_MEMORY_COST, values.MOST_MEMORY_COST),
+    ] = values.LEAST_MEMORY_COST
     argon2_parallelism: Annotated[int, "Argon2id lanes of a hash.", integer(1, 64)] = 1
     hashing_memory: Annotated[
         int | None,

@@ -19,6 +19,8 @@ from typing import Any
 from identity.domain.secrets import Secret
 
 HIDDEN = "**********"
+LEAST_MEMORY_COST = 19456  # KiB; OWASP's floor for Argon2id with two iterations and one lane
+MOST_MEMORY_COST = 4194304
 SERVER_SCHEMES = frozenset({"postgresql", "postgres", "mariadb", "mysql"})
 
 _SECRET_FILE_LIMIT = 64 * 1024  # bytes

@@ -41,7 +41,7 @@ _HOW = "The request has to be `application/json` from a page of an allowed origi
     f"refresh token for the next access token. {_HOW}",
     response_description="The session's access token.",
     operation_class=operation(
-        EXAMPLE, takes=CREDENTIALS, forms=False, refuses={401: LOGIN_REFUSED, **_NOT_OURS}
+        EXAMPLE, is_throttled=True, takes=CREDENTIALS, forms=False, refuses={401: LOGIN_REFUSED, **_NOT_OURS}
     ),
 )
 async def log_in(
@@ -66,7 +66,7 @@ async def log_in(
     description=f"For the refresh token in the cookie, which is replaced. {_HOW}",
     response_description="A new access token.",
     operation_class=operation(
-        EXAMPLE, takes=NO_FIELDS, forms=False, refuses={401: TOKEN_REFUSED, **_NOT_OURS}
+        EXAMPLE, is_throttled=True, takes=NO_FIELDS, forms=False, refuses={401: TOKEN_REFUSED, **_NOT_OURS}
     ),
 )
 async def refresh(

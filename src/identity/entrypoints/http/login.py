@@ -48,6 +48,7 @@ LOGIN_REFUSED = refusal(
     operation_class=operation(
         EXAMPLE_TOKENS,
         takes=CREDENTIALS,
+        is_throttled=True,
         refuses={401: LOGIN_REFUSED},
     ),
 )

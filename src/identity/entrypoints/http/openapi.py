@@ -186,16 +186,19 @@ def operation(
     mistake: str | None = None,
     refuses: Mapping[int, Node] | None = None,
     depends: bool = True,
+    is_throttled: bool = False,
 ) -> type[Operation]:
     """An operation that answers like this, and everything it may refuse with.
 
     Without `forms` it takes JSON only. `invalid` has examples of field errors besides missing fields,
     `mistake` is the `error` that it may answer with 400, `refuses` has its own refusals by status. What
-    `depends` on nothing is never unavailable.
+    `depends` on nothing is never unavailable, and what `is_throttled` may be refused for asking too often.
     """
     refusals: dict[int, Any] = {500: common("InternalError")}
     if depends:
         refusals |= {503: common("Unavailable")}
+    if is_throttled:
+        refusals |= {429: common("Throttled")}
     if takes:
         refusals |= {
             400: _not_acceptable(takes, invalid or {}, mistake),

@@ -154,6 +154,12 @@ COMMON_REFUSALS: Node = {
         "Detail",
         examples={"text": {"detail": 'Unsupported media type "text/plain" in request.'}},
     ),
+    "Throttled": refusal(
+        "Too often, for this account or from this address.",
+        "Detail",
+        headers=RETRY_AFTER,
+        examples={"throttled": {"detail": "Request was throttled. Expected available in 60 seconds."}},
+    ),
     "InternalError": refusal(
         "Our fault. The log has the reason, under the number given here.",
         "InternalError",

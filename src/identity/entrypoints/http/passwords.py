@@ -54,6 +54,7 @@ class PasswordReset(msgspec.Struct):
     response_description="The new password holds.",
     operation_class=operation(
         Message("Password changed successfully"),
+        is_throttled=True,
         takes=request_body(
             PasswordChange,
             {"old_password": "yourpassword123", "new_password": "yournewpassword123"},
@@ -134,6 +135,7 @@ async def forgot(
     response_description="The new password holds.",
     operation_class=operation(
         Message("Password has been reset successfully"),
+        is_throttled=True,
         takes=request_body(
             PasswordReset,
             {"uidb64": "MQ", "token": "password_reset_token", "password": "newpassword123"},

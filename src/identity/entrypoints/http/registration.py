@@ -41,6 +41,7 @@ class Registration(msgspec.Struct):
     response_description="The account is open, and its owner may log in.",
     operation_class=operation(
         Message("User created successfully"),
+        is_throttled=True,
         takes=request_body(
             Registration,
             {"username": "john_doe", "email": "john@example.com", "password": "yourpassword123"},

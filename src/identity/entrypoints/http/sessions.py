@@ -44,6 +44,7 @@ REFRESH_TOKEN = request_body(
     operation_class=operation(
         EXAMPLE_TOKENS,
         takes=REFRESH_TOKEN,
+        is_throttled=True,
         refuses={401: TOKEN_REFUSED},
     ),
 )
