@@ -272,6 +272,7 @@ class Proxy:
         self._going_on.set()
         self._left: dict[str, int] = {}
         self._unanswered: bytes | None = None
+        self._announced_by = b""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._address = self._listener.getsockname()
         self.octets: dict[str, list[int]] = {"asked": [0], "answered": [0]}
@@ -311,9 +312,9 @@ class Proxy:
         """Cuts the connection on which the last of so many is "asked" or "answered", when it has arrived."""
         self._left[said] = octets
 
-    def lose_the_answer_to(self, statement: bytes) -> None:
-        """Cuts the connection on which this is sent, as soon as the server has an answer; once."""
-        self._unanswered = statement
+    def lose_the_answer_to(self, statement: bytes, *, after: bytes) -> None:
+        """Cuts the connection on which this is sent after that, as soon as the server has an answer; once."""
+        self._unanswered, self._announced_by = statement, after
 
     def freeze(self) -> None:
         """Nothing arrives any more, and nobody is told."""
@@ -391,8 +392,10 @@ class Proxy:
     def _passed(self, link: _Link, octets: bytes, said: str) -> bytes:
         """What of it arrives."""
         with self._lock:
-            if said == "asked" and self._unanswered is not None and self._unanswered in octets:
-                self._unanswered, link.is_unanswered = None, True
+            if said == "asked" and self._unanswered is not None:
+                link.is_announced = link.is_announced or self._announced_by in octets
+                if link.is_announced and self._unanswered in octets:
+                    self._unanswered, link.is_unanswered = None, True
             if said in self._left:
                 octets = octets[: self._left[said]]
                 self._left[said] -= len(octets)
@@ -408,6 +411,7 @@ class _Link:
     client: socket.socket
     server: socket.socket
     is_over: bool = False
+    is_announced: bool = False
     is_unanswered: bool = False
     is_forgotten: bool = False
 

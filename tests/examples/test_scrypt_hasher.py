@@ -227,6 +227,6 @@ def test_every_use_case_that_hashes_is_given_it() -> None:
         Settings(database_url="memory:", hasher="examples.scrypt_hasher:ScryptHasher")
     )
     for use_case in (container.register_user(), container.log_in(), container.change_password()):
-        hasher: PasswordHasher = use_case.hasher
+        hasher: PasswordHasher = use_case.hash_password.hasher
         assert isinstance(hasher, ScryptHasher)
         assert hasher is container.hasher()

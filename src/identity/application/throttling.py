@@ -11,7 +11,7 @@ from enum import StrEnum
 from identity.application.ports import Clock, HashingLane, PasswordHasher, RateLimiter
 from identity.domain.secrets import Digest, PasswordHash, Secret
 from identity.domain.session import Client
-from identity.domain.throttling import Backoff, Bucket, Reservation, Window
+from identity.domain.throttling import Backoff, Bucket, Window
 from identity.domain.user import User
 
 ANOTHER_TURN_AFTER = 0.02  # seconds: less than a password takes to verify
@@ -129,13 +129,9 @@ class VerifyPassword:
             async with self.lane.turn(until=deadline):
                 reservations = await self.limiter.reserve(*buckets, at=self.clock.now())
                 if reservations is not None:
-                    return await self._judge(password, user, reservations)
+                    matches = await self.hasher.verify(password, user.password_hash if user else None)
+                    break
             await asyncio.sleep(ANOTHER_TURN_AFTER)
-
-    async def _judge(
-        self, password: Secret, user: User | None, reservations: tuple[Reservation, ...]
-    ) -> bool:
-        matches = await self.hasher.verify(password, user.password_hash if user else None)
         is_good = matches and user is not None and not user.is_disabled
         settle = self.limiter.succeed if is_good else self.limiter.fail
         await settle(*reservations, at=self.clock.now())
