@@ -243,7 +243,9 @@ def _to(route: Route) -> st.SearchStrategy[Request]:
     return st.builds(
         _request,
         likely | likely | own | st.sampled_from(METHODS),
-        st.builds(_path, st.just(route.path), st.just("@session@") | SEGMENTS, ODD_PATHS),
+        st.builds(
+            _path, st.just(route.path), st.sampled_from(["@session@", "@her_session@"]) | SEGMENTS, ODD_PATHS
+        ),
         QUERIES,
         authorization=AUTHORIZATIONS,
         typed=bodies(route.body),
