@@ -1,11 +1,13 @@
 # Needs Python 3.11 or later and make; everything else is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# A failure of `make fuzz` is repeated by the last seed that it printed: make fuzz FUZZ_SEED=4711
+FUZZ_SECONDS ?= 300
 INSTALLED := .venv/.installed
 LOCK_TOOL := .venv/lock
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format lock clean
+.PHONY: help serve test fuzz check format lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -15,6 +17,9 @@ serve: $(INSTALLED) ## serve on http://127.0.0.1:8000 with an embedded database,
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+fuzz: $(INSTALLED) ## send the service random requests, for FUZZ_SECONDS=300 with each of three fuzzers
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -q -s tests/fuzz
 
 check: $(INSTALLED) ## lint, formatting, types and the import law
 	$(BIN)/ruff check

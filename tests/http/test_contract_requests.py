@@ -412,7 +412,19 @@ async def test_a_form_that_cannot_be_parsed_is_refused(shared_service, content):
 # Methods
 
 
-METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"}
+METHODS = {
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "TRACE",
+    "CONNECT",
+    "PROPFIND",
+    "QUERY",
+    "MADE-UP",
+}
 ALLOWED = {path: {"POST", "OPTIONS"} for path in BODIES} | {
     **{path: {*methods, "OPTIONS"} for path, methods in BODILESS.items()},
     "/health/live": {"GET", "HEAD", "OPTIONS"},

@@ -95,8 +95,32 @@ async def test_a_preflight_of_another_origin_is_refused(shared_service):
     answer = await shared_service.client.options(
         "/api/auth/login/", headers={"Origin": "http://evil.example", **PREFLIGHT}
     )
-    assert answer.status_code == 400
+    assert_refused(answer)
     assert not [name for name in answer.headers if name.lower().startswith("access-control-allow-origin")]
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        {"Access-Control-Request-Method": "canary-9fK2"},
+        {"Access-Control-Request-Headers": "canary-9fK2"},
+        {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "x-canary-9fK2"},
+    ],
+    ids=["method", "header", "both"],
+)
+async def test_a_preflight_for_what_no_page_may_send_is_refused_without_repeating_it(shared_service, asks):
+    for path in ("/api/auth/login/", "/api/nowhere/"):
+        answer = await shared_service.client.options(
+            path, headers={"Origin": ALLOWED[0], **PREFLIGHT, **asks}
+        )
+        assert_refused(answer)
+
+
+def assert_refused(preflight):
+    assert (preflight.status_code, preflight.json()) == (400, {"detail": "Cross-origin request not allowed."})
+    assert preflight.headers["Content-Type"] == "application/json"
+    assert preflight.headers["Content-Length"] == str(len(preflight.content))
+    assert "canary" not in str(preflight.headers)
 
 
 async def test_a_page_of_an_allowed_origin_ends_a_session_and_one_of_another_is_not_let_ask(

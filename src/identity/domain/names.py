@@ -23,9 +23,10 @@ USERNAME_CHARACTERS = (
 )
 EMAIL_SYNTAX = "Enter a valid email address."
 
-# Letters and marks that nobody sees (Unicode's Default_Ignorable_Code_Point, beyond what is refused anyway).
+# Letters and marks that nobody sees: Unicode's Default_Ignorable_Code_Point, beyond what is refused anyway,
+# and the joiner of Brahmi numbers and the filler of Khitan, which are not in it.
 _INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U0001107f\U00016fe4\U000e0000-\U000e0fff]"
 )
 _ENCODED_WORD = re.compile(r"=\?[^?]*\?[BbQq]\?")  # RFC 2047, 2: mail software takes it for what it encodes
 _USERNAME = re.compile(r"[\w.@+-]+")

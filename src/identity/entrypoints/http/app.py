@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, cast
 
-from litestar import Litestar
+from litestar import HttpMethod, Litestar
 from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from identity.container import Container
 from identity.entrypoints.http import (
@@ -22,7 +24,7 @@ from identity.entrypoints.http import (
     signing_keys,
 )
 from identity.entrypoints.http.authentication import provide_client, provide_principal
-from identity.entrypoints.http.cors import RefusedOrigins, cors_config, withhold_credentials
+from identity.entrypoints.http.cors import RefusedOrigins, cors_config, refuse_in_json, withhold_credentials
 from identity.entrypoints.http.departure import providing_while_connected
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
 from identity.entrypoints.http.forwarded import TrustedProxies
@@ -52,7 +54,32 @@ ROUTES = [
 WITH_BODIES = [login.log_in, sessions.refresh, sessions.log_out]
 WITH_COOKIE = [cookie_sessions.log_in, cookie_sessions.refresh, cookie_sessions.log_out]
 
+_METHODS = frozenset(method.value for method in HttpMethod)
+
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+class Application(Litestar):
+    """Answers a method that Litestar does not know, such as PROPFIND, as it answers those that no path has.
+
+    By itself it would refuse it before it asks whose request it is.
+    """
+
+    async def __call__(
+        self,
+        scope: Scope | LifeSpanScope,
+        receive: Receive | LifeSpanReceive,
+        send: Send | LifeSpanSend,
+    ) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            _make_known(cast("HTTPScope", scope))
+        await super().__call__(scope, receive, send)
+
+
+def _make_known(scope: HTTPScope) -> None:
+    if scope["method"] not in _METHODS:
+        scope.setdefault("state", {})["method"] = scope["method"]
+        scope["method"] = HttpMethod.TRACE.value
 
 
 def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Litestar:
@@ -77,7 +104,7 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         "check_health": container.check_health(),
     }
     settings = container.settings()
-    app = Litestar(
+    app = Application(
         [*ROUTES, *(WITH_COOKIE if settings.refresh_cookie else WITH_BODIES)],
         dependencies={
             **{name: _provide(use_case) for name, use_case in use_cases.items()},
@@ -95,7 +122,7 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
             "client": Provide(provide_client, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,
-        before_send=[add_headers, withhold_credentials, RefusedOrigins()],
+        before_send=[add_headers, withhold_credentials, refuse_in_json, RefusedOrigins()],
         cors_config=cors_config(settings.cors_origins, credentials=settings.refresh_cookie),
         openapi_config=openapi_config(settings.public_url, cookie=settings.refresh_cookie),
         lifespan=[lifespan] if lifespan else [],

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from identity.application.sessions import Authenticate, Principal
 from identity.domain.session import Client
 from identity.domain.text import has_control_characters
-from identity.entrypoints.http.body import AnyRequest
+from identity.entrypoints.http.body import AnyRequest, sole_header
 from identity.entrypoints.http.errors import BadAuthorizationHeader, CredentialsMissing
 from identity.entrypoints.http.forwarded import TrustedProxies
 
@@ -26,7 +26,7 @@ async def provide_principal(request: AnyRequest, authenticate: NamedDependency[A
         BadAuthorizationHeader: not two values.
         AccessTokenRefused: the token is not good, or its session is over.
     """
-    parts = request.headers.get("authorization", "").split()
+    parts = sole_header(request, "authorization").split()
     if not parts or parts[0].lower() != "bearer":
         raise CredentialsMissing
     if len(parts) != 2:

@@ -49,7 +49,7 @@ async def read_body(request: AnyRequest, shape: type[T]) -> T:
         HTTPException: 400 not parseable, 408 too slow, 413 too large, 415 neither JSON nor a form.
     """
     content = await _content(request)
-    document = _parse(content, request.headers.get("content-type", "")) if content else {}
+    document = _parse(content, sole_header(request, "content-type")) if content else {}
     if not isinstance(document, dict):
         got = _type_name(document, content)
         raise InvalidInput({"non_field_errors": [f"Invalid data. Expected a dictionary, but got {got}."]})
@@ -64,6 +64,11 @@ async def read_body(request: AnyRequest, shape: type[T]) -> T:
     if problems:
         raise Unreadable(problems, values)
     return shape(**values)
+
+
+def sole_header(request: AnyRequest, name: str) -> str:
+    """A header that is to be sent once. Given twice it is one with a comma, and good for neither."""
+    return ", ".join(request.headers.getall(name, []))
 
 
 async def _content(request: AnyRequest) -> bytes:
@@ -86,7 +91,10 @@ async def _content(request: AnyRequest) -> bytes:
 
 def _declared_length(request: AnyRequest) -> int:
     text = request.headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+    if not (text.isascii() and text.isdigit()):
+        return 0
+    digits = text.lstrip("0")
+    return int(digits or 0) if len(digits) < 20 else SIZE_LIMIT + 1
 
 
 def _refuse_and_close(status: int, detail: str) -> NoReturn:

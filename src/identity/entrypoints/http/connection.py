@@ -16,6 +16,8 @@ HEAD_SIZE_LIMIT = 32 * 1024  # octets
 READING_TIME_LIMIT = 30.0  # seconds that a client may leave an answer unread
 PIPELINE_LIMIT = 16  # requests that wait on one connection for the answers before theirs
 
+_FRAMING = frozenset([b"content-length", b"transfer-encoding"])  # what announces a body (RFC 9112, 6.3)
+
 
 class LimitedProtocol(HttpToolsProtocol):
     """Cuts connections where uvicorn would wait: for heads that are slow or endless, for bodies that nobody
@@ -54,7 +56,14 @@ class LimitedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._refuse(b"400 Bad Request", msg)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # uvicorn would add trailers to the request's headers, without end. We need none (RFC 9110, 6.5.1).
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if self.parser.get_http_version() not in {"1.0", "1.1"}:
+            raise ValueError("another version of HTTP")
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             raise ValueError("not one Host header")  # RFC 9112, 3.2; the parser turns it into a 400
@@ -62,10 +71,15 @@ class LimitedProtocol(HttpToolsProtocol):
             raise ValueError("head too large")
         if len(self.pipeline) >= PIPELINE_LIMIT:
             raise ValueError("too many requests at once")
+        wants_upgrade = self.parser.should_upgrade()
+        if wants_upgrade and any(name in _FRAMING for name, _ in self.headers):
+            raise ValueError("body beside an upgrade")  # the parser would take the body for the next request
         self._in_head = False
         # The application answers a slow body with 408 by itself; this is for bodies that it does not read.
         self._cut_after(BODY_TIME_LIMIT + 1)
         super().on_headers_complete()
+        if wants_upgrade:
+            self.cycle.keep_alive = False  # of what follows, the parser loses a part
 
     def on_message_complete(self) -> None:
         self._cut_after(None)
@@ -81,6 +95,9 @@ class LimitedProtocol(HttpToolsProtocol):
         super().resume_writing()
         if self._reading_deadline is not None:
             self._reading_deadline.cancel()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Says nothing: it would be two lines in the log whenever any client likes."""
 
     def _refuse(self, status: bytes, detail: str) -> None:
         body = msgspec.json.encode({"detail": detail})

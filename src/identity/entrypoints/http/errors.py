@@ -129,7 +129,8 @@ def answer_refusal(_: AnyRequest, error: IdentityError) -> Response[dict[str, An
 def answer_http_exception(request: AnyRequest, error: HTTPException) -> Response[dict[str, Any]]:
     if error.status_code >= 500:
         return answer_failure(request, error)
-    details = {404: "Not found.", 405: f'Method "{request.method}" not allowed.'}
+    method = request.scope["state"].get("method", request.method)  # see Application
+    details = {404: "Not found.", 405: f'Method "{method}" not allowed.'}
     detail = details.get(error.status_code, error.detail)
     return _answer(Refusal(error.status_code, {"detail": detail}, error.headers or {}))
 

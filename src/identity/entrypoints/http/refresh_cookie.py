@@ -14,7 +14,7 @@ from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException
 
 from identity.domain.errors import IdentityError, TokenFault, TokenRefused
-from identity.entrypoints.http.body import JSON, AnyRequest
+from identity.entrypoints.http.body import JSON, AnyRequest, sole_header
 
 NAME = "__Host-refresh"  # RFC 6265bis, 4.1.3.2: from this very host, over TLS, for all its paths
 INSECURE_NAME = "refresh"
@@ -46,7 +46,7 @@ class RefreshCookie:
         sent = request.headers.getall("origin", [])
         if len(sent) != 1 or sent[0] not in self._origins:
             raise OriginRefused
-        content_type = request.headers.get("content-type", "")
+        content_type = sole_header(request, "content-type")
         if content_type.partition(";")[0].strip().lower() != JSON:
             raise HTTPException(f'Unsupported media type "{content_type}" in request.', status_code=415)
 
