@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 LOCK_TOOL := .venv/lock
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format lock clean
+.PHONY: help serve test faults check format lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -15,6 +15,10 @@ serve: $(INSTALLED) ## serve on http://127.0.0.1:8000 with an embedded database,
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+faults: $(INSTALLED) ## let every call fail and every write be the last, all of them; a table of the points
+	FAULTS=all $(BIN)/python -m pytest -q -n auto --dist worksteal \
+		tests/application/test_every_call_fails_once.py tests/server/test_kill_at_every_write.py
 
 check: $(INSTALLED) ## lint, formatting, types and the import law
 	$(BIN)/ruff check
