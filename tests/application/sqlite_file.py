@@ -8,7 +8,7 @@ from typing import Any
 from identity.adapters.sql.schema import metadata
 from identity.adapters.sql.storage import SqlStorage
 
-NOT_OF_A_COMMAND: frozenset[str] = frozenset()
+NOT_OF_A_COMMAND = frozenset({"rate_limits"})
 """Tables that are written outside of units of work: what stands there is no part of what a command does."""
 
 

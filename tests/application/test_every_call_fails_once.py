@@ -41,6 +41,7 @@ from tests.application.scenarios import (
 from tests.application.sqlite_file import SqliteFile
 from tests.databases import Databases
 
+from identity.adapters.memory import PlainHasher
 from identity.application.passwords import ResetPassword
 from identity.application.signing_keys import NoSuchKey
 from identity.container import build_container
@@ -308,7 +309,7 @@ class InTwoTransactions(ResetPassword):
         user = await self._owner(uidb64, token)
         now = self.clock.now()
         async with self.begin() as uow:
-            await uow.users.save(user.with_password(await self.hasher.hash(password), at=now))
+            await uow.users.save(user.with_password(await PlainHasher().hash(password), at=now))
         async with self.begin() as uow:
             if not await uow.one_time_tokens.spend(
                 token.digest(), purpose=Purpose.RESET_PASSWORD, user_id=user.id, at=now

@@ -38,7 +38,7 @@ class Driver:
         self.done: Any = None
 
     def rehearse(self, *, variant: str, command: str, mistake: str = "") -> Any:
-        """Lets the command come to its end. The calls that there are to be killed at."""
+        """Lets the command come to its end: the calls that there are to be killed at."""
         self.service.copy_from(self.folder / variant)
         self.before = self.service.contents()
         end = self._act(variant=variant, command=command, at=NEVER, torn=False, mistake=mistake)
@@ -61,6 +61,7 @@ class Driver:
             async with service.running(after=AT_WORK, seed=2):
                 self.control.arm(at, torn=torn)
                 tell(asdict(await COMMANDS[command][0](service, self.ready)))
+                tell(self.control.count)
                 if mistake:
                     await asyncio.sleep(A_MOMENT)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from identity.adapters.memory import PlainHasher
 from identity.application.passwords import ResetPassword
 from identity.application.registration import RegisterUser
 from identity.domain.errors import OneTimeTokenRefused
@@ -19,7 +20,7 @@ async def reset_in_two_transactions(
     """The password is there before the link is spent."""
     user = await self._owner(uidb64, token)
     now = self.clock.now()
-    password_hash = await self.hasher.hash(password)
+    password_hash = await PlainHasher().hash(password)
     async with self.begin() as uow:
         await uow.users.save(user.with_password(password_hash, at=now))
     async with self.begin() as uow:
