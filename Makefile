@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 LOCK_TOOL := .venv/lock
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test fuzz check format lock clean
+.PHONY: help serve test fuzz check format lock clean faults
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -20,6 +20,10 @@ test: $(INSTALLED) ## run the tests
 
 fuzz: $(INSTALLED) ## send the service random requests, for FUZZ_SECONDS=300 with each of three fuzzers
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -q -s tests/fuzz
+
+faults: $(INSTALLED) ## let every call fail and every write be the last, all of them; a table of the points
+	FAULTS=all $(BIN)/python -m pytest -q -n auto --dist worksteal \
+		tests/application/test_every_call_fails_once.py tests/server/test_kill_at_every_write.py
 
 check: $(INSTALLED) ## lint, formatting, types and the import law
 	$(BIN)/ruff check

@@ -1,0 +1,339 @@
+"""What the use cases are asked to do while their ports fail: every one of the container, in all its ways."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from tests.application.world import (
+    BROWSER,
+    NEW_PASSWORD,
+    PASSWORD,
+    REUSE_WINDOW,
+    SESSION_LIFETIME,
+    WRONG_PASSWORD,
+)
+
+from identity.adapters.memory import PlainHasher
+from identity.application.login import DEVICES_REMEMBERED
+from identity.application.sessions import USE_NOTED_EVERY
+from identity.domain.secrets import Secret
+
+World = Any  # one whose use cases are those of the container, by name
+Act = Callable[[], Awaitable[Any]]
+Scenario = Callable[[World], Awaitable[Act]]
+
+
+def later(world: World, name: str) -> Act:
+    """Looks the use case up when it acts: what is used to make ready is another matter."""
+
+    async def act() -> object:
+        return await getattr(world, name)()
+
+    return act
+
+
+# Each makes ready, and returns what is to be done.
+
+
+async def registers(world: World) -> Act:
+    return lambda: world.registered("bob")
+
+
+async def registers_a_superuser(world: World) -> Act:
+    return lambda: world.register_user(
+        username="root", email="root@example.com", password=PASSWORD, superuser=True
+    )
+
+
+async def logs_in(world: World) -> Act:
+    return lambda: world.logged_in("alice")
+
+
+async def logs_in_by_address(world: World) -> Act:
+    return lambda: world.logged_in("alice@example.com")
+
+
+async def logs_in_from_a_new_device(world: World) -> Act:
+    await world.logged_in("alice")
+    elsewhere = replace(BROWSER, address="203.0.113.9")
+    return lambda: world.log_in(username="alice", password=PASSWORD, client=elsewhere)
+
+
+async def logs_in_and_is_rehashed(world: World) -> Act:
+    world.hasher.today = PlainHasher(cost=2)
+    return lambda: world.logged_in("alice")
+
+
+async def logs_in_once_too_often(world: World) -> Act:
+    for _ in range(3):
+        world.clock.advance(timedelta(seconds=1))
+        await world.logged_in("alice")
+    log_in = replace(world.log_in, sessions_per_account=3)
+    return lambda: log_in(username="alice", password=PASSWORD)
+
+
+async def fails_to_log_in(world: World) -> Act:
+    return lambda: world.logged_in("alice", WRONG_PASSWORD)
+
+
+async def refreshes(world: World) -> Act:
+    pair = await world.logged_in("alice")
+    return lambda: world.refreshed(pair)
+
+
+async def refreshes_with_the_pending_token(world: World) -> Act:
+    pair = await world.refreshed(await world.logged_in("alice"))
+    return lambda: world.refreshed(pair)
+
+
+async def replays_a_superseded_token(world: World) -> Act:
+    pair = await world.logged_in("alice")
+    await world.refreshed(await world.refreshed(pair))
+    world.clock.advance(REUSE_WINDOW)
+    return lambda: world.refresh_session(refresh=pair.refresh, client=BROWSER)
+
+
+async def logs_out(world: World) -> Act:
+    pair = await world.logged_in("alice")
+    return lambda: world.log_out(refresh=pair.refresh)
+
+
+async def verifies_a_token(world: World) -> Act:
+    pair = await world.logged_in("alice")
+    return lambda: world.verify_token(token=pair.refresh)
+
+
+async def shows_the_profile(world: World) -> Act:
+    pair = await world.logged_in("alice")
+
+    async def authenticates_and_shows() -> object:
+        return await world.show_profile(principal=await world.principal(pair))
+
+    return authenticates_and_shows
+
+
+async def sees_the_sessions(world: World) -> Act:
+    pair = await world.logged_in("alice")
+
+    async def authenticates_and_lists() -> object:
+        return await world.list_sessions(principal=await world.principal(pair))
+
+    return authenticates_and_lists
+
+
+async def ends_a_session(world: World) -> Act:
+    other = await world.principal(await world.logged_in("alice"))
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.end_session(principal=principal, session_id=other.session.id)
+
+
+async def ends_a_session_that_is_over(world: World) -> Act:
+    act = await ends_a_session(world)
+    await act()
+    return act
+
+
+async def ends_the_other_sessions(world: World) -> Act:
+    await world.logged_in("alice")
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.end_other_sessions(principal=principal)
+
+
+async def ends_all_sessions(world: World) -> Act:
+    await world.logged_in("alice")
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.end_all_sessions(principal=principal)
+
+
+async def changes_the_password(world: World) -> Act:
+    await world.logged_in("alice")
+    await world.reset_link()
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.change_password(
+        principal=principal, old_password=PASSWORD, new_password=NEW_PASSWORD, client=BROWSER
+    )
+
+
+async def forgets_the_password(world: World) -> Act:
+    return lambda: world.request_reset(email="alice@example.com")
+
+
+async def resets_the_password(world: World) -> Act:
+    await world.logged_in("alice")
+    await world.reset_link()
+    link = await world.reset_link()
+    return lambda: world.reset_password(**link.with_password(NEW_PASSWORD), client=BROWSER)
+
+
+async def purges_sessions(world: World) -> Act:
+    await world.logged_in("alice")
+    world.clock.advance(SESSION_LIFETIME * 2)
+    return later(world, "purge_expired")
+
+
+async def purges_devices(world: World) -> Act:
+    await world.logged_in("alice")
+    world.clock.advance(SESSION_LIFETIME * 2)
+    await world.purge_expired()  # the session, in a transaction of its own
+    world.clock.advance(DEVICES_REMEMBERED)
+    return later(world, "purge_expired")
+
+
+async def purges_reset_tokens(world: World) -> Act:
+    await world.reset_link()
+    world.clock.advance(SESSION_LIFETIME * 2)
+    return later(world, "purge_expired")
+
+
+async def checks_health(world: World) -> Act:
+    await world.request_reset(email="alice@example.com")
+    return later(world, "check_health")
+
+
+async def authenticates(world: World) -> Act:
+    pair = await world.logged_in("alice")
+    return lambda: world.principal(pair)
+
+
+async def authenticates_and_is_noted(world: World) -> Act:
+    act = await authenticates(world)
+    world.clock.advance(USE_NOTED_EVERY)
+    return act
+
+
+async def changes_the_password_too_weakly(world: World) -> Act:
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.change_password(
+        principal=principal, old_password=PASSWORD, new_password=Secret("alice"), client=BROWSER
+    )
+
+
+async def resets_with_a_spent_link(world: World) -> Act:
+    act = await resets_the_password(world)
+    await act()
+    return act
+
+
+async def finds_nothing_to_deliver(world: World) -> Act:
+    return later(world, "deliver_mail")
+
+
+async def first_key(world: World) -> None:
+    now = world.clock.now()
+    key = await world.as_wired("sealed_keys").generate(at=now, signs_from=now)
+    async with world.storage.begin() as uow:
+        await uow.signing_keys.add_first(key)
+
+
+async def publishes_keys(world: World) -> Act:
+    await first_key(world)
+    return later(world, "publish_keys")
+
+
+async def lists_keys(world: World) -> Act:
+    await first_key(world)
+    return later(world, "list_keys")
+
+
+async def rotates_keys(world: World) -> Act:
+    await first_key(world)
+    return later(world, "rotate_keys")
+
+
+async def rotates_keys_soon(world: World) -> Act:
+    await first_key(world)
+    return lambda: world.rotate_keys(soon=True)
+
+
+async def rotates_keys_when_due(world: World) -> Act:
+    await first_key(world)
+    world.clock.advance(timedelta(days=365))
+    return later(world, "rotate_keys_when_due")
+
+
+async def retires_the_key(world: World) -> Act:
+    await first_key(world)
+    (listed,) = await world.list_keys()
+    return lambda: world.retire_key(kid=listed.key.kid)
+
+
+async def reencrypts_keys(world: World) -> Act:
+    await first_key(world)
+    return later(world, "reencrypt_keys")
+
+
+SCENARIOS: list[Scenario] = [
+    registers,
+    registers_a_superuser,
+    logs_in,
+    logs_in_by_address,
+    logs_in_from_a_new_device,
+    logs_in_and_is_rehashed,
+    logs_in_once_too_often,
+    fails_to_log_in,
+    refreshes,
+    refreshes_with_the_pending_token,
+    replays_a_superseded_token,
+    logs_out,
+    verifies_a_token,
+    shows_the_profile,
+    sees_the_sessions,
+    ends_a_session,
+    ends_a_session_that_is_over,
+    ends_the_other_sessions,
+    ends_all_sessions,
+    changes_the_password,
+    forgets_the_password,
+    resets_the_password,
+    purges_sessions,
+    purges_devices,
+    purges_reset_tokens,
+    checks_health,
+    authenticates,
+    authenticates_and_is_noted,
+    changes_the_password_too_weakly,
+    resets_with_a_spent_link,
+    finds_nothing_to_deliver,
+    publishes_keys,
+    lists_keys,
+    rotates_keys,
+    rotates_keys_soon,
+    rotates_keys_when_due,
+    retires_the_key,
+    reencrypts_keys,
+]
+# What each leaves behind in the transaction that does it.
+TRACES: dict[Scenario, list[str]] = {
+    registers: ["audit_log.append"],
+    registers_a_superuser: ["audit_log.append"],
+    logs_in: ["audit_log.append", "devices.see"],
+    logs_in_from_a_new_device: ["audit_log.append", "devices.see", "outbox.put"],
+    replays_a_superseded_token: ["audit_log.append", "outbox.put"],
+    logs_out: ["audit_log.append"],
+    ends_a_session: ["audit_log.append"],
+    ends_the_other_sessions: ["audit_log.append"],
+    ends_all_sessions: ["audit_log.append"],
+    changes_the_password: ["audit_log.append", "outbox.put"],
+    forgets_the_password: ["outbox.put"],
+    resets_the_password: ["audit_log.append", "outbox.put"],
+}
+REFUSED = {
+    fails_to_log_in,
+    replays_a_superseded_token,
+    ends_a_session_that_is_over,
+    changes_the_password_too_weakly,
+    resets_with_a_spent_link,
+}
+GOES_ON_ALL_THE_SAME = {authenticates_and_is_noted}
+"""Where what cannot be noted is no reason to refuse what was asked for."""
+DELIVERIES = [
+    forgets_the_password,
+    changes_the_password,
+    resets_the_password,
+    logs_in_from_a_new_device,
+    replays_a_superseded_token,
+]
+"""After which there is mail to deliver."""
