@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 LOCK_TOOL := .venv/lock
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format lock clean
+.PHONY: help serve test timing check format lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -15,6 +15,9 @@ serve: $(INSTALLED) ## serve on http://127.0.0.1:8000 with an embedded database,
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+timing: $(INSTALLED) ## look for accounts that the time of an answer gives away; TIMING_PAIRS=1000 TIMING_JSON=1
+	@$(BIN)/python -m tests.timing
 
 check: $(INSTALLED) ## lint, formatting, types and the import law
 	$(BIN)/ruff check
