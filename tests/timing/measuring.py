@@ -49,6 +49,7 @@ def _reset(reference: Callable[[Deployment], str]) -> Kind:
     )
 
 
+# The answers to the warm-up are not looked at: it may bring about the state that a kind is about.
 KINDS = {
     "unknown name": _login(lambda asked: asked.nobody(0)),
     "unknown address": _login(lambda asked: f"{asked.nobody(0)}@example.com"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.timing.deployment import deployment, mail_server, no_mail_server
@@ -29,6 +29,7 @@ class Site:
     hasher: str = "CheapHasher"
     mail: Callable[[], AbstractContextManager[str | None]] = nullcontext
     """A mail server's URL; without one no mail is delivered."""
+    settings: Mapping[str, object] = field(default_factory=dict)
     leaks: bool | None = False
     """What must be found. `None`: it is shown, and is no failure either way."""
     followers: int = 0
@@ -80,7 +81,7 @@ def measured(site: Site, folder: Path, *, pairs: int, seed: str) -> Iterator[Row
     """Starts a server in the folder, and measures each pair of kinds, `pairs` times or more."""
     chance = random.Random(seed)
     with site.mail() as url:
-        settings = {} if url is None else {"mail_url": url}
+        settings = {**site.settings, **({} if url is None else {"mail_url": url})}
         # No account is asked for as often as an account may be in a day.
         count = 2 * (WARM_UP + pairs)
         with deployment(folder, count=count, planted=site.planted, hasher=site.hasher, **settings) as asked:

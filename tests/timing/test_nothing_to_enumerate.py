@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.timing.sites import SITES, Site, measured
 
-PAIRS = 80
+PAIRS = 60
 
 
 @pytest.mark.parametrize("site", SITES, ids=lambda site: site.name)
