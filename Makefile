@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 LOCK_TOOL := .venv/lock
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test fuzz check format lock clean faults
+.PHONY: help serve test fuzz faults timing check format lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -24,6 +24,9 @@ fuzz: $(INSTALLED) ## send the service random requests, for FUZZ_SECONDS=300 wit
 faults: $(INSTALLED) ## let every call fail and every write be the last, all of them; a table of the points
 	FAULTS=all $(BIN)/python -m pytest -q -n auto --dist worksteal \
 		tests/application/test_every_call_fails_once.py tests/server/test_kill_at_every_write.py
+
+timing: $(INSTALLED) ## look for accounts that the time of an answer gives away; TIMING_PAIRS=1000 TIMING_JSON=1
+	@$(BIN)/python -m tests.timing
 
 check: $(INSTALLED) ## lint, formatting, types and the import law
 	$(BIN)/ruff check

@@ -589,12 +589,3 @@ class TestAResetIsRefused:
         with pytest.raises(OneTimeTokenRefused):
             await world.reset_password(**link.with_password(NEW_PASSWORD))
         assert await works(world, OTHER_PASSWORD)
-
-    async def test_an_unknown_account_and_a_wrong_token_make_the_same_calls(
-        self, world: World, link: ResetLink
-    ) -> None:
-        calls = set()
-        for uidb64 in (link.uidb64, user_reference(999)):
-            await self._assert_refused(world, uidb64, "wrong")
-            calls.add(tuple(world.tap.calls))
-        assert len(calls) == 1

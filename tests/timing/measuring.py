@@ -1,0 +1,118 @@
+"""Which requests are compared, and how: in pairs, one of each kind, in an order that is drawn each time."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.timing.deployment import PASSWORD, WRONG_PASSWORD, Connection, Deployment
+from tests.timing.statistics import Difference
+
+WARM_UP = 10  # pairs: what is done for the first time takes longer
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Requests whose time must not tell of which kind they are."""
+
+    path: str
+    status: int
+    body: Callable[[Deployment, int], dict[str, str]]
+    """Of the request of this number. It is as long as that of every kind it is compared with."""
+
+
+def _login(name: Callable[[Deployment], str], password: str = WRONG_PASSWORD) -> Kind:
+    return Kind(
+        "/api/auth/login/", 401, lambda asked, number: {"username": name(asked), "password": password}
+    )
+
+
+def _forgot(name: Callable[[Deployment, int], str]) -> Kind:
+    # Another address each time: a second mail to one address is none while the first waits, and no account
+    # gets more than five a day.
+    return Kind(
+        "/api/auth/forgot-password/",
+        200,
+        lambda asked, number: {"email": f"{name(asked, number)}@example.com"},
+    )
+
+
+def _reset(reference: Callable[[Deployment], str]) -> Kind:
+    return Kind(
+        "/api/auth/reset-password/",
+        400,
+        lambda asked, number: {"uidb64": reference(asked), "token": "A" * 43, "password": PASSWORD},
+    )
+
+
+# The answers to the warm-up are not looked at: it may bring about the state that a kind is about.
+KINDS = {
+    "unknown name": _login(lambda asked: asked.nobody(0)),
+    "unknown address": _login(lambda asked: f"{asked.nobody(0)}@example.com"),
+    "wrong password": _login(lambda asked: asked.known(0)),
+    "wrong password by address": _login(lambda asked: f"{asked.known(0)}@example.com"),
+    "disabled": _login(lambda asked: asked.disabled, PASSWORD),
+    "disabled by address": _login(lambda asked: f"{asked.disabled}@example.com", PASSWORD),
+    "disabled and wrong": _login(lambda asked: asked.disabled),
+    "forgotten by nobody": _forgot(Deployment.nobody),
+    "forgotten": _forgot(Deployment.known),
+    "reset of nobody": _reset(lambda asked: asked.nobodys_reference),
+    "reset with a wrong token": _reset(lambda asked: asked.reference),
+}
+
+FOLLOWER = KINDS["unknown name"]
+
+Pair = tuple[str, str]
+
+CONTROL: Pair = ("wrong password", "wrong password")
+"""One kind against itself: what differs here is an error of the measurement."""
+FOR_LOGINS: tuple[Pair, ...] = (
+    ("unknown name", "wrong password"),
+    ("unknown address", "wrong password by address"),
+    ("wrong password", "disabled"),
+    ("wrong password by address", "disabled by address"),
+    ("unknown name", "disabled"),
+    ("unknown name", "disabled and wrong"),
+    ("reset of nobody", "reset with a wrong token"),
+)
+FOR_MAIL: tuple[Pair, ...] = (("forgotten by nobody", "forgotten"),)
+
+
+def measure(
+    asked: Deployment, pair: Pair, *, pairs: int, chance: random.Random, start: int = 0, followers: int = 0
+) -> Difference:
+    """How much longer requests of the second kind take. `start` is the number of the first ones.
+
+    With `followers`, so many requests after each are measured in its place, all of one kind.
+    """
+    samples: tuple[list[float], list[float]] = ([], [])
+    kinds = [KINDS[name] for name in pair]
+    with contextlib.closing(Connection(asked.server.port)) as connection, _no_pauses():
+        for number in range(WARM_UP + pairs):
+            for side in chance.sample((0, 1), 2):
+                kind = kinds[side]
+                status, milliseconds = connection.post(kind.path, kind.body(asked, start + number))
+                if number < WARM_UP:
+                    continue
+                assert status == kind.status, (pair[side], status)
+                if followers:
+                    milliseconds = sum(
+                        connection.post(FOLLOWER.path, FOLLOWER.body(asked, 0))[1] for _ in range(followers)
+                    )
+                samples[side].append(milliseconds)
+    return Difference.between(*samples)
+
+
+@contextmanager
+def _no_pauses() -> Iterator[None]:
+    """Those that the garbage collector makes in this process."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
