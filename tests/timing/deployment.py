@@ -79,9 +79,8 @@ class Deployment:
     def nobody(self, number: int) -> str:
         return f"other-{number % self.count:05}"
 
-    @property
-    def disabled(self) -> str:
-        return "disab-00000"
+    def disabled(self, number: int) -> str:
+        return f"disab-{number % self.count:05}"
 
     @property
     def reference(self) -> str:
@@ -107,8 +106,9 @@ class Deployment:
                     await uow.users.add(_account(self.known(number), password_hash, now))
                     for number in range(self.count)
                 ]
-                disabled = await uow.users.add(_account(self.disabled, password_hash, now))
-                await uow.users.save(disabled.disabled(at=now))
+                for number in range(self.count):
+                    disabled = await uow.users.add(_account(self.disabled(number), password_hash, now))
+                    await uow.users.save(disabled.disabled(at=now))
         finally:
             await container.storage().dispose()
 

@@ -25,12 +25,12 @@ def one_more_select() -> None:
     """A leak: what a known account is asked for once more, as when a role or a setting of it is looked up."""
     find = LogIn._find
 
-    async def find_and_look_again(log_in: Any, username: str) -> User | None:
-        user = await find(log_in, username)
-        if user is None:
-            return None
-        async with log_in.read() as uow:
-            return await uow.users.get(user.id)
+    async def find_and_look_again(log_in: Any, username: str) -> tuple[User | None, str]:
+        user, key = await find(log_in, username)
+        if user is not None:
+            async with log_in.read() as uow:
+                await uow.users.get(user.id)
+        return user, key
 
     LogIn._find = find_and_look_again  # type: ignore[method-assign]
 

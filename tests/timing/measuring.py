@@ -25,10 +25,21 @@ class Kind:
     """Of the request of this number. It is as long as that of every kind it is compared with."""
 
 
-def _login(name: Callable[[Deployment], str], password: str = WRONG_PASSWORD) -> Kind:
+def _login(name: Callable[[Deployment, int], str], password: str = WRONG_PASSWORD, status: int = 401) -> Kind:
     return Kind(
-        "/api/auth/login/", 401, lambda asked, number: {"username": name(asked), "password": password}
+        "/api/auth/login/",
+        status,
+        lambda asked, number: {"username": name(asked, number), "password": password},
     )
+
+
+def _address(name: Callable[[Deployment, int], str]) -> Callable[[Deployment, int], str]:
+    return lambda asked, number: f"{name(asked, number)}@example.com"
+
+
+def _first(name: Callable[[Deployment, int], str]) -> Callable[[Deployment, int], str]:
+    """The same each time, so that it is throttled."""
+    return lambda asked, number: name(asked, 0)
 
 
 def _forgot(name: Callable[[Deployment, int], str]) -> Kind:
@@ -37,7 +48,7 @@ def _forgot(name: Callable[[Deployment, int], str]) -> Kind:
     return Kind(
         "/api/auth/forgot-password/",
         200,
-        lambda asked, number: {"email": f"{name(asked, number)}@example.com"},
+        lambda asked, number: {"email": _address(name)(asked, number)},
     )
 
 
@@ -51,13 +62,16 @@ def _reset(reference: Callable[[Deployment], str]) -> Kind:
 
 # The answers to the warm-up are not looked at: it may bring about the state that a kind is about.
 KINDS = {
-    "unknown name": _login(lambda asked: asked.nobody(0)),
-    "unknown address": _login(lambda asked: f"{asked.nobody(0)}@example.com"),
-    "wrong password": _login(lambda asked: asked.known(0)),
-    "wrong password by address": _login(lambda asked: f"{asked.known(0)}@example.com"),
-    "disabled": _login(lambda asked: asked.disabled, PASSWORD),
-    "disabled by address": _login(lambda asked: f"{asked.disabled}@example.com", PASSWORD),
-    "disabled and wrong": _login(lambda asked: asked.disabled),
+    "unknown name": _login(Deployment.nobody),
+    "unknown address": _login(_address(Deployment.nobody)),
+    "wrong password": _login(Deployment.known),
+    "wrong password by address": _login(_address(Deployment.known)),
+    "disabled": _login(Deployment.disabled, PASSWORD),
+    "disabled by address": _login(_address(Deployment.disabled), PASSWORD),
+    "disabled and wrong": _login(Deployment.disabled),
+    "throttled, unknown": _login(_first(Deployment.nobody), status=429),
+    "throttled, wrong password": _login(_first(Deployment.known), status=429),
+    "throttled, disabled": _login(_first(Deployment.disabled), PASSWORD, status=429),
     "forgotten by nobody": _forgot(Deployment.nobody),
     "forgotten": _forgot(Deployment.known),
     "reset of nobody": _reset(lambda asked: asked.nobodys_reference),
@@ -78,6 +92,10 @@ FOR_LOGINS: tuple[Pair, ...] = (
     ("unknown name", "disabled"),
     ("unknown name", "disabled and wrong"),
     ("reset of nobody", "reset with a wrong token"),
+)
+FOR_THROTTLED: tuple[Pair, ...] = (
+    ("throttled, unknown", "throttled, wrong password"),
+    ("throttled, unknown", "throttled, disabled"),
 )
 FOR_MAIL: tuple[Pair, ...] = (("forgotten by nobody", "forgotten"),)
 
