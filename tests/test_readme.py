@@ -32,6 +32,7 @@ from identity.domain.errors import (
     InvalidInput,
     MailDeferred,
     MailRefused,
+    Throttled,
     Unavailable,
 )
 from identity.domain.password_policy import PasswordPolicy
@@ -54,6 +55,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 # Where the README speaks of a module of `application` that has no heading of its own.
 UNDER_ANOTHER_HEADING = {
+    "calibration": ("Login", "identity calibrate"),
     "outbox": ("Mail", "outbox"),
     "own_sessions": ("Sessions", "revoke-others"),
     "profile": ("Routes", "profile"),
@@ -371,6 +373,8 @@ def refusals() -> Iterator[tuple[type[IdentityError], IdentityError]]:
     for kind in REFUSALS:
         if issubclass(kind, InvalidInput):
             yield kind, kind(fields)
+        elif issubclass(kind, Throttled):
+            yield kind, kind(timedelta(minutes=1))
         elif issubclass(kind, Unavailable):
             yield kind, kind("the database")
         else:

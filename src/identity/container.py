@@ -7,7 +7,6 @@ import inspect
 import secrets
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -53,6 +52,7 @@ from identity.application.signing_keys import (
     RotateKeysWhenDue,
 )
 from identity.application.throttling import (
+    FIVE_MINUTES,
     Buckets,
     CountRequest,
     ForgiveFailures,
@@ -64,7 +64,6 @@ from identity.domain.secrets import Secret
 from identity.domain.throttling import Backoff, Window
 from identity.settings import Settings, SettingsError, values
 
-FIVE_MINUTES = timedelta(minutes=5)
 MEBIBYTE = 1024 * 1024
 
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from identity.application.ports import Clock, HashingLane, PasswordHasher, RateLimiter
@@ -14,6 +15,10 @@ from identity.domain.session import Client
 from identity.domain.throttling import Backoff, Bucket, Window
 from identity.domain.user import User
 
+FIVE_MINUTES = timedelta(minutes=5)
+PER_ACCOUNT = Backoff(free=5, stop=100)
+FAILURES_PER_ADDRESS = Window(limit=30, length=FIVE_MINUTES)
+REQUESTS_PER_ADDRESS = Window(limit=100, length=FIVE_MINUTES)
 ANOTHER_TURN_AFTER = 0.02  # seconds: less than a password takes to verify
 
 
@@ -31,9 +36,9 @@ class Buckets:
     """Which buckets an attempt is counted in. Their keys are HMACs under a key of the service's own."""
 
     key: bytes
-    per_account: Backoff
-    failures_per_address: Window
-    requests_per_address: Window
+    per_account: Backoff = PER_ACCOUNT
+    failures_per_address: Window = FAILURES_PER_ADDRESS
+    requests_per_address: Window = REQUESTS_PER_ADDRESS
 
     def of_login(self, account: str, client: Client) -> tuple[Bucket, Bucket]:
         """`account` is the same text by whichever of its names somebody calls it."""
