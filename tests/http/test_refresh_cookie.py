@@ -561,7 +561,8 @@ async def test_the_document_tells_of_the_cookie(service):
         operation = document["paths"][path]["post"]
         assert list(operation["requestBody"]["content"]) == ["application/json"]
         refusals = {status for status in operation["responses"] if status >= "400"}
-        assert refusals == {"400", "401", "403", "408", "413", "415", "500", "503"}
+        throttled = {"429"} if path in {LOGIN, REFRESH} else set()
+        assert refusals == {"400", "401", "403", "408", "413", "415", "500", "503"} | throttled
         (example,) = operation["responses"]["403"]["content"]["application/json"]["examples"].values()
         assert example["value"] == FOREIGN
     for path in (LOGIN, REFRESH):
