@@ -386,6 +386,17 @@ class TestLoggingOut:
         await world.log_out(refresh=pair.refresh)
         await world.refreshed(other)
 
+    async def test_a_token_that_names_another_account_ends_nobodys_session(
+        self, world: World, pair: TokenPair
+    ) -> None:
+        """With HS256 another service could sign one."""
+        bob = await world.registered("bob")
+        claims = await world.claims(pair.refresh)
+        token = await MemoryTokens(world.clock).sign(replace(claims, user_id=bob.id))
+        with pytest.raises(TokenRefused):
+            await world.log_out(refresh=token)
+        assert await world.is_live(pair)
+
     async def test_a_second_time_is_refused_and_leaves_no_event(self, world: World, pair: TokenPair) -> None:
         await world.log_out(refresh=pair.refresh)
         before = world.state()
