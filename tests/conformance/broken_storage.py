@@ -430,8 +430,15 @@ class NotesTheUseOfAnOldCopy(Repository):
 
 
 class SparesNone(Repository):
-    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
-        await self.honest.revoke_all(user_id, at=at)
+    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> int:
+        return await self.honest.revoke_all(user_id, at=at)
+
+
+class CountsWhatWasOver(Repository):
+    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> int:
+        await self.honest.revoke_all(user_id, at=at, besides=besides)
+        sessions = self.honest.view.changed().sessions.values()
+        return len([each for each in sessions if each.user_id == user_id and each.id != besides])
 
 
 class KeepsOneTooMany(Repository):
@@ -755,6 +762,7 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "a use is compared first": partial(Broken, EachStatementOnItsOwn, sessions=ChecksThenNotesTheUse),
     "a use undoes a rotation": partial(Broken, EachStatementOnItsOwn, sessions=NotesTheUseOfAnOldCopy),
     "no session is spared": partial(Broken, sessions=SparesNone),
+    "sessions that were over are counted": partial(Broken, sessions=CountsWhatWasOver),
     "one session too many is kept": partial(Broken, sessions=KeepsOneTooMany),
     "the surplus is judged before others log in": partial(
         Broken, EachStatementOnItsOwn, sessions=CountsLiveSessionsFirst

@@ -96,6 +96,9 @@ CAUGHT_BY: Mapping[str, str] = {
     "a use is compared first": "Concurrency.test_one_of_eight_uses_of_a_session_is_noted",
     "a use undoes a rotation": "Concurrency.test_a_use_that_is_noted_meanwhile_does_not_undo_a_rotation",
     "no session is spared": "SessionsBehaviour.test_all_sessions_of_an_account_end_besides_one",
+    "sessions that were over are counted": (
+        "SessionsBehaviour.test_all_sessions_of_an_account_end_besides_one"
+    ),
     "one session too many is kept": (
         "SessionsBehaviour.test_the_oldest_sessions_end_when_there_are_too_many"
     ),

@@ -86,8 +86,8 @@ class Sessions(Protocol):
         False: it was over already, is another's or is not there; nothing was changed.
         """
 
-    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
-        """Ends all sessions of the account, `besides` one."""
+    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> int:
+        """Ends all sessions of the account, `besides` one. How many that were not revoked before."""
 
     async def revoke_surplus(self, user_id: int, *, keep: int, at: datetime) -> None:
         """Ends the oldest sessions that are neither revoked nor expired, so that at most `keep` are left."""

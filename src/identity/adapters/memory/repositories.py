@@ -146,10 +146,12 @@ class MemorySessions:
         sessions[session_id] = replace(stored, revoked_at=at)
         return True
 
-    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
-        for session in self._unrevoked(self.view.changed(), user_id):
-            if session.id != besides:
-                self.view.changed().sessions[session.id] = replace(session, revoked_at=at)
+    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> int:
+        unrevoked = self._unrevoked(self.view.changed(), user_id)
+        ending = [session for session in unrevoked if session.id != besides]
+        for session in ending:
+            self.view.changed().sessions[session.id] = replace(session, revoked_at=at)
+        return len(ending)
 
     async def revoke_surplus(self, user_id: int, *, keep: int, at: datetime) -> None:
         unrevoked = self._unrevoked(self.view.changed(), user_id)
