@@ -406,6 +406,7 @@ class Container(DeclarativeContainer):
         DeliverMail,
         read=read,
         begin=begin,
+        limiter=limiter,
         renderer=renderer,
         mailer=mailer,
         clock=clock,

@@ -514,6 +514,14 @@ class ChecksThenSees(Repository):
         return seen_at is not None and seen_at > since
 
 
+class ForgetsTheNewestDevices(Repository):
+    async def forget_surplus(self, user_id: int, *, keep: int) -> None:
+        devices = self.honest.view.changed().devices
+        own = sorted((seen_at, device) for (owner, device), seen_at in devices.items() if owner == user_id)
+        for _, device in own[keep:]:
+            del devices[user_id, device]
+
+
 class PurgesDevicesTooEarly(Repository):
     async def purge(self, *, seen_before: datetime, limit: int) -> int:
         return await self.honest.purge(seen_before=seen_before + A_LITTLE, limit=limit)
@@ -777,6 +785,7 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "a device is looked up before it is noted": partial(
         Broken, EachStatementOnItsOwn, devices=ChecksThenSees
     ),
+    "the newest devices are forgotten": partial(Broken, devices=ForgetsTheNewestDevices),
     "devices are purged too early": partial(Broken, devices=PurgesDevicesTooEarly),
     "devices are purged without limit": partial(Broken, devices=PurgesWithoutLimit),
     "a token is spent twice": partial(Broken, one_time_tokens=SpendsTwice),

@@ -123,6 +123,9 @@ CAUGHT_BY: Mapping[str, str] = {
     "a device is looked up before it is noted": (
         "Concurrency.test_one_of_eight_logins_from_a_device_is_the_first"
     ),
+    "the newest devices are forgotten": (
+        "DevicesBehaviour.test_the_devices_seen_longest_ago_are_forgotten_when_there_are_too_many"
+    ),
     "devices are purged too early": (
         "DevicesBehaviour.test_only_devices_last_seen_before_the_limit_are_purged"
     ),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -26,14 +28,16 @@ from identity.application.ports import (
     Mailer,
     MailRenderer,
     Randomness,
+    RateLimiter,
     ReadUnitOfWork,
     UnitOfWork,
 )
-from identity.domain.errors import MailDeferred, MailRefused
+from identity.domain.errors import MailDeferred, MailRefused, Throttled
 from identity.domain.names import EmailAddress
 from identity.domain.one_time_token import OneTimeToken, Purpose
-from identity.domain.secrets import Secret
+from identity.domain.secrets import Digest, Secret
 from identity.domain.session import Client
+from identity.domain.throttling import Bucket, Window
 from identity.domain.user import User, user_reference
 
 log = logging.getLogger(__name__)
@@ -51,6 +55,8 @@ NOTICES: Mapping[MailKind, type[PasswordChangedMail | SessionReusedMail | NewDev
     MailKind.NEW_DEVICE: NewDeviceMail,
 }
 RESETS_COUNTED_FOR = timedelta(days=1)
+NOTICES_A_DAY = Window(limit=5, length=timedelta(days=1))
+"""Of each kind to each account: whoever registers with somebody else's address can have them mailed there."""
 
 
 class Outcome(StrEnum):
@@ -75,6 +81,7 @@ class DeliverMail:
 
     read: ReadUnitOfWork
     begin: BeginUnitOfWork
+    limiter: RateLimiter
     renderer: MailRenderer
     mailer: Mailer
     clock: Clock
@@ -99,6 +106,8 @@ class DeliverMail:
             raise
         if outcome in {Outcome.SENT, Outcome.DROPPED}:  # not released any more, or it would be sent again
             await self._settle(claimed, outcome)
+        if outcome is Outcome.SENT:
+            await self._count(claimed.intent)
         return outcome
 
     @retried_on_conflict
@@ -118,8 +127,11 @@ class DeliverMail:
             async with asyncio.timeout(SENDING_LIMIT.total_seconds()):
                 mail = await self._compose(claimed.intent)
                 if mail is not None:
+                    await self._look_for_room(claimed.intent)
                     message = self.renderer.render(mail, id=claimed.intent.id, date=claimed.intent.created_at)
                     await self.mailer.send(message)
+        except Throttled:
+            return Outcome.DROPPED
         except MailRefused as refusal:
             return await self._bury(claimed, error=str(refusal))
         except MailDeferred as deferral:
@@ -129,6 +141,20 @@ class DeliverMail:
         except Exception as error:  # noqa: BLE001 - one bad mail must not hold up the others
             return await self._try_again(claimed, error=type(error).__name__)
         return Outcome.SENT if mail else Outcome.DROPPED
+
+    @retried_on_conflict
+    async def _look_for_room(self, intent: MailIntent) -> None:
+        """Raises `Throttled`: the account had its share of notices of this kind for today."""
+        if intent.kind in NOTICES:
+            places = await self.limiter.reserve(_bucket(intent), at=self.clock.now())
+            # Given back at once: only what has left counts, however often it had to wait.
+            await self.limiter.succeed(*(places or ()), at=self.clock.now())
+
+    @retried_on_conflict
+    async def _count(self, intent: MailIntent) -> None:
+        if intent.kind in NOTICES:
+            with suppress(Throttled):  # another worker sent the last that there was room for meanwhile
+                await self.limiter.count(_bucket(intent), at=self.clock.now())
 
     @retried_on_conflict
     async def _compose(self, intent: MailIntent) -> Mail | None:
@@ -210,6 +236,11 @@ class DeliverMail:
             await uow.outbox.bury(claimed, at=self.clock.now(), error=error)
         log.error("%s mail %s is given up: %s", claimed.intent.kind, claimed.intent.id, error)
         return Outcome.DEAD
+
+
+def _bucket(notice: MailIntent) -> Bucket:
+    key = hashlib.sha256(f"{notice.kind} to {notice.user_id}".encode()).digest()
+    return Bucket(key=Digest(key), allowance=NOTICES_A_DAY)
 
 
 async def _reader(uow: UnitOfWork, intent: MailIntent) -> User | None:

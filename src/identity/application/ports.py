@@ -105,6 +105,9 @@ class Devices(Protocol):
         In the unit of work of `Users.record_login`, which makes logins of one account wait for each other.
         """
 
+    async def forget_surplus(self, user_id: int, *, keep: int) -> None:
+        """Forgets those of the account that were seen longest ago, so that at most `keep` are left."""
+
     async def purge(self, *, seen_before: datetime, limit: int) -> int:
         """Deletes devices last seen earlier, but at most `limit` of them; how many."""
 

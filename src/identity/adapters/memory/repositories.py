@@ -184,6 +184,12 @@ class MemoryDevices:
         state.devices[user_id, device] = utc(at if seen_at is None else max(seen_at, at))
         return seen_at is not None and seen_at > since
 
+    async def forget_surplus(self, user_id: int, *, keep: int) -> None:
+        devices = self.view.changed().devices
+        own = sorted((seen_at, device) for (owner, device), seen_at in devices.items() if owner == user_id)
+        for _, device in own[: max(0, len(own) - keep)]:
+            del devices[user_id, device]
+
     async def purge(self, *, seen_before: datetime, limit: int) -> int:
         return _drop(self.view.changed().devices, lambda seen_at: seen_at < seen_before, limit)
 
