@@ -375,6 +375,27 @@ async def test_two_origins_are_none(service, pair):
     await refreshed(service, token)
 
 
+async def test_the_developer_of_a_refused_page_finds_the_reason_in_the_log_once(service, caplog):
+    for origin in ("https://evil.example", "https://evil.example", None, None, "x\x1b[2J\u2028y" * 50):
+        answer = await send(service, REFRESH, Origin=origin and origin.encode())
+        assert answer.status_code == 403
+    told = [each.getMessage() for each in caplog.records if "was refused" in each.getMessage()]
+    assert len(told) == 3
+    assert "'https://evil.example'" in told[0]
+    assert "IDENTITY_CORS_ORIGINS" in told[0]
+    assert "without an Origin" in told[1]
+    assert told[2].isprintable()
+    assert len(told[2]) < 200
+
+
+async def test_that_no_cookie_came_at_all_stands_in_the_log_once(service, caplog):
+    caplog.set_level("INFO")
+    _, token = await logged_in(service)
+    for cookie in (f"{COOKIE}={token}x", None, None):
+        assert (await send(service, REFRESH, cookie=cookie)).status_code == 401
+    assert len([each for each in caplog.records if "no refresh cookie" in each.getMessage()]) == 1
+
+
 async def test_a_referrer_is_no_origin(service):
     answer = await send(service, LOGIN, CREDENTIALS, Origin=None, Referer=f"{PAGE}/login")
     assert (answer.status_code, answer.json()) == (403, FOREIGN)
