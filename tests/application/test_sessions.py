@@ -237,7 +237,8 @@ class TestReuse:
         assert (intent.kind, intent.user_id) == (MailKind.SESSION_REUSED, alice.id)
         (message,) = await world.delivered()
         assert message.to == alice.email
-        assert MALLORY.address in message.text
+        used_it, signed_out = message.text.index(MALLORY.address), message.text.index(BROWSER.address)
+        assert signed_out < message.text.index("What used the old key") < used_it
 
     async def test_again_it_is_refused_and_nothing_more_happens(
         self, world: World, pair: TokenPair, child: TokenPair

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from identity.application.conflicts import retried_on_conflict
 from identity.application.mail import (
@@ -169,12 +170,10 @@ class DeliverMail:
             if intent.kind is MailKind.PASSWORD_RESET:
                 token = await self._mint(uow, intent, user, at=now)
                 return self._reset_mail(user, token) if token else None
-        client = Client(
-            address=intent.values.get("address", ""), user_agent=intent.values.get("user_agent", "")
-        )
-        return NOTICES[intent.kind](
-            to=user.email, username=user.username, at=intent.created_at, client=client
-        )
+        told: dict[str, Any] = {"at": intent.created_at, "client": _client(intent)}
+        if intent.kind is MailKind.SESSION_REUSED:
+            told["signed_out"] = _client(intent, "signed_out_")
+        return NOTICES[intent.kind](to=user.email, username=user.username, **told)
 
     async def _mint(self, uow: UnitOfWork, intent: MailIntent, user: User, *, at: datetime) -> Secret | None:
         earlier = await uow.one_time_tokens.count_intents(
@@ -241,6 +240,11 @@ class DeliverMail:
 def _bucket(notice: MailIntent) -> Bucket:
     key = hashlib.sha256(f"{notice.kind} to {notice.user_id}".encode()).digest()
     return Bucket(key=Digest(key), allowance=NOTICES_A_DAY)
+
+
+def _client(notice: MailIntent, which: str = "") -> Client:
+    values = notice.values
+    return Client(address=values.get(f"{which}address", ""), user_agent=values.get(f"{which}user_agent", ""))
 
 
 async def _reader(uow: UnitOfWork, intent: MailIntent) -> User | None:

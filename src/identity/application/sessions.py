@@ -108,7 +108,12 @@ class RefreshSession:
             RefreshTokenReused(at=at, user_id=session.user_id, session_id=session.id, client=client)
         )
         notice = MailIntent.about(
-            session.user_id, MailKind.SESSION_REUSED, id=self.randomness.identifier(), at=at, client=client
+            session.user_id,
+            MailKind.SESSION_REUSED,
+            id=self.randomness.identifier(),
+            at=at,
+            client=client,
+            signed_out=session.client,
         )
         await uow.outbox.put(notice)
 
