@@ -1,33 +1,39 @@
 """A service that accepts the access tokens of Identity, with PyJWT and the standard library.
 
-    pip install 'pyjwt[crypto]'
-    ISSUER=https://id.example.com AUDIENCE=identity python verify_with_pyjwt.py
+    pip install 'pyjwt[crypto]>=2.15'
+    ISSUER=https://id.example.com AUDIENCE=identity ALGORITHMS=ES256 python verify_with_pyjwt.py
 
 `Verifier` is all that a service in another framework needs. It does not hear of a logout: an access token is
 good until it expires, some minutes later. Where that is too late, ask `POST /api/auth/token/verify/` instead.
+
+A token that names an unknown key makes `PyJWKClient` fetch the keys, once in `COOLDOWN`, and all others wait
+for it: where the service does not answer, for as long as its timeout.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
 
 LONGEST_TOKEN = 4096  # characters
+COOLDOWN = 5  # seconds after a fetch in which a new key is not asked for; 30 if it is left out
 
 
 class Verifier:
     """Checks access tokens by the published keys, which are fetched every five minutes."""
 
-    def __init__(self, *, issuer: str, audience: str, keys_url: str, algorithm: str = "ES256") -> None:
-        """`algorithm` is that of IDENTITY_TOKEN_ALGORITHM; none that a token asks for is believed."""
+    def __init__(self, *, issuer: str, audience: str, keys_url: str, algorithms: Sequence[str]) -> None:
+        """`algorithms`: IDENTITY_TOKEN_ALGORITHM, and while that is changed the one before too. A key is used
+        for its own algorithm only, whatever a token asks for."""
         self._issuer = issuer
         self._audience = audience
-        self._algorithm = algorithm
-        self._keys = jwt.PyJWKClient(keys_url, lifespan=300, timeout=5)
+        self._algorithms = list(algorithms)
+        self._keys = jwt.PyJWKClient(keys_url, lifespan=300, timeout=5, cooldown_duration=COOLDOWN)
 
     def verify(self, token: str) -> dict[str, Any]:
         """The claims. `sub` is the account's id, which is never given to another account.
@@ -41,7 +47,7 @@ class Verifier:
         claims = jwt.decode(
             token,
             self._keys.get_signing_key_from_jwt(token),
-            algorithms=[self._algorithm],
+            algorithms=self._algorithms,
             issuer=self._issuer,
             audience=self._audience,
             leeway=30,  # seconds that the clocks may be apart
@@ -83,6 +89,7 @@ def main() -> None:
         issuer=issuer,
         audience=os.environ.get("AUDIENCE", "identity"),
         keys_url=os.environ.get("KEYS_URL", f"{issuer}/.well-known/jwks.json"),
+        algorithms=os.environ.get("ALGORITHMS", "ES256").split(","),
     )
     server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", "8001"))), Handler)
     print(f"answering on http://127.0.0.1:{server.server_port}", flush=True)

@@ -80,6 +80,14 @@ def test_the_list_shows_every_key_and_what_it_does() -> None:
     assert re.fullmatch(rf"{KID}  ES256  next       signs from {TIME}", second)
 
 
+def test_the_list_tells_when_a_key_was_retired() -> None:
+    (kid,) = states()
+    succeeds("keys", "retire", kid, "--yes")
+    first, second = succeeds("keys", "list").splitlines()
+    assert re.fullmatch(rf"{kid}  ES256  retired    signs from {TIME}  retired at {TIME}", first)
+    assert "retired" not in second
+
+
 def test_the_list_as_json_has_every_member_and_no_private_key() -> None:
     (key,) = listed()
     assert key.keys() == {"kid", "algorithm", "state", "created_at", "signs_from", "retired_at"}
@@ -140,6 +148,18 @@ def test_rotate_makes_a_key_of_the_algorithm_that_is_set() -> None:
     assert [key["algorithm"] for key in listed()] == ["ES256", "ES256", "RS256"]
 
 
+def test_rotate_says_what_it_does_not_do_beside_a_shared_key() -> None:
+    result = identity(
+        "keys",
+        "rotate",
+        IDENTITY_TOKEN_ALGORITHM="HS256",
+        IDENTITY_SHARED_KEY="a key of at least 32 bytes, shared",
+    )
+    assert result.exit_code == 0
+    assert "IDENTITY_SHARED_KEY, which does not rotate" in result.stderr
+    assert "a key of" not in result.output
+
+
 # Retirement
 
 
@@ -173,11 +193,12 @@ def test_retire_without_an_answer_does_nothing() -> None:
     assert states() == {kid: "signing"}
 
 
+@pytest.mark.parametrize("yes", [["--yes"], []], ids=["unasked", "before it asks"])
 @pytest.mark.parametrize("kid", ["", "0" * 32, "nonsense", "ü"])
-def test_a_key_that_is_not_there_is_bad_input(kid: str) -> None:
+def test_a_key_that_is_not_there_is_bad_input(kid: str, yes: list[str]) -> None:
     states()
     before = stored()
-    result = identity("keys", "retire", kid, "--yes")
+    result = identity("keys", "retire", kid, *yes)
     assert result.exit_code == 65
     assert result.stderr == f"identity: there is no key {kid}, or it is retired already\n"
     assert result.stdout == ""
@@ -189,6 +210,8 @@ def test_a_key_is_retired_once() -> None:
     succeeds("keys", "retire", kid, "--yes")
     before = stored()
     assert identity("keys", "retire", kid, "--yes").exit_code == 65
+    result = identity("keys", "retire", kid)
+    assert (result.exit_code, result.stdout) == (65, "")
     assert stored() == before
 
 

@@ -610,7 +610,7 @@ def test_a_key_that_everybody_knows_refuses_the_start(name: str, key: str):
     """TK-3."""
     others = {"TOKEN_ALGORITHM": "HS256"} if name == "SHARED_KEY" else {}
     line = problem(**others, **{name: WELL_KNOWN[key]})
-    assert line == f"IDENTITY_{name} is a known example or repeats itself; generate a random one"
+    assert line == f"IDENTITY_{name} begins as a known example does, or repeats itself; generate a random one"
 
 
 @pytest.mark.parametrize("name", ["SHARED_KEY", "SECRET", "SECRET_PREVIOUS"])

@@ -22,7 +22,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }
 SIMPLE_JWT = {
-    "ALGORITHM": "ES256",  # that of IDENTITY_TOKEN_ALGORITHM
+    "ALGORITHM": "ES256",  # that of IDENTITY_TOKEN_ALGORITHM; SimpleJWT takes no second one
     "JWK_URL": os.environ.get("KEYS_URL", f"{os.environ['ISSUER']}/.well-known/jwks.json"),
     "SIGNING_KEY": "",  # this service signs nothing
     "ISSUER": os.environ["ISSUER"],  # IDENTITY_ISSUER

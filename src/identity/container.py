@@ -439,6 +439,7 @@ class Container(DeclarativeContainer):
         DeliverMail,
         read=read,
         begin=begin,
+        limiter=limiter,
         renderer=renderer,
         mailer=mailer,
         clock=clock,

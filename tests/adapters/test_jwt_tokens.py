@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +14,7 @@ import pytest
 
 from identity.adapters.jwt import tokens as adapter
 from identity.adapters.jwt.keyring import RELOADED_EVERY, Keyring
-from identity.adapters.jwt.keys import SealedKeys
+from identity.adapters.jwt.keys import OpenKey, SealedKeys
 from identity.adapters.jwt.tokens import LEEWAY, LONGEST_TOKEN, JwtTokens
 from identity.adapters.jwt.vault import Vault
 from identity.adapters.memory import FixedClock, MemoryStorage, SeededRandomness
@@ -124,6 +126,40 @@ async def test_the_longest_text_that_may_be_a_token_is_parsed(
     longest = f"a.b.{'A' * (LONGEST_TOKEN - 4)}"
     assert await house.fault(longest) is TokenFault.INVALID
     assert parsed == [longest]
+
+
+# What a signature does not vouch for
+
+CLAIMS_OF_NO_FORM = {
+    "iat": [10**17, 1e17, 253402300799, -1, True, 0.5, "0", None],
+    "exp": [10**17, 1e17, 253402300799, 253402300800, 2**63, 10**30, True, math.nan, math.inf, "0", None],
+    "sid": ["", "\ud800", "\0", "0" * 31, "0" * 33, "0" * 31 + "\n", "F" * 32, "\u0660" * 32, 1, None, []],
+    "jti": ["", "\ud800", "\0", "0" * 31, "g" * 32, 1, None],
+    "sub": ["", "\u0661", " 1", "1\n", "+1", "01", "0", "-1", "1_0", "9" * 20, "9" * 2000, "john"],
+}
+
+
+@pytest.mark.parametrize(
+    ("claim", "value"),
+    [(claim, value) for claim, values in CLAIMS_OF_NO_FORM.items() for value in values],
+    ids=lambda value: f"{value!a:.20}",
+)
+@pytest.mark.parametrize("kind", TokenKind)
+async def test_a_token_that_is_signed_but_of_another_form_than_ours_is_invalid(
+    house: House, kind: TokenKind, claim: str, value: object
+) -> None:
+    """With HS256 whoever shares the key can sign one."""
+    token = await house.tokens.sign(house.claims(kind=kind))
+    key = await house.keyring.signing()
+    payload = jwt.decode(token, options={"verify_signature": False})
+    header = jwt.get_unverified_header(token)
+    assert await house.fault(resigned(payload | {claim: value}, key, header)) is TokenFault.INVALID
+    assert await house.tokens.read(resigned(payload, key, header), expected=kind) == house.claims(kind=kind)
+
+
+def resigned(payload: dict[str, Any], key: OpenKey, header: dict[str, Any]) -> str:
+    # Not by jwt.encode, which has an opinion of its own on some claims.
+    return jwt.api_jws.encode(json.dumps(payload).encode(), key.private, key.algorithm, headers=header)
 
 
 # What is remembered
@@ -251,7 +287,7 @@ async def test_a_flood_of_tokens_leaves_as_many_as_are_permitted(
 
 
 async def test_what_is_remembered_is_what_the_token_says(house: House) -> None:
-    both = [house.claims(1), replace(house.claims(2), jti="another")]
+    both = [house.claims(1), replace(house.claims(2), jti="a" * 32)]
     tokens = [await house.tokens.sign(claims) for claims in both]
     for _ in range(2):
         assert [await house.tokens.read(token, expected=None) for token in tokens] == both

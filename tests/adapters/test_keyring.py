@@ -225,22 +225,63 @@ async def test_a_key_that_is_known_to_be_retired_is_not_looked_for(house: House)
     assert house.reads == 0
 
 
-async def test_a_reading_that_fails_is_not_taken_for_one_that_succeeded(house: House) -> None:
+async def test_a_crowd_shares_the_failure_of_one_reading(house: House) -> None:
+    """One after the other they would wait for as long as the database takes to fail, times their number."""
+    ring = house.ring()
+    kid = (await ring.signing()).kid
+    house.clock.advance(RELOADED_EVERY)
+    house.reads = 0
+    house.failures = [Unavailable("the database")]
+    outcomes = await asyncio.gather(*(ring.verifying(kid) for _ in range(20)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+    assert house.reads == 1
+
+
+async def test_a_reading_that_failed_is_not_taken_for_one_that_succeeded(house: House) -> None:
     ring = house.ring()
     kid = (await ring.signing()).kid
     house.clock.advance(RELOADED_EVERY)
     house.failures = [Unavailable("the database") for _ in range(2)]
-    outcomes = await asyncio.gather(*(ring.verifying(kid) for _ in range(4)), return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable, OpenKey, OpenKey]
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await ring.verifying(kid)
+    found = await ring.verifying(kid)
+    assert found is not None
 
 
 async def test_an_unknown_key_is_not_refused_because_the_reading_of_another_failed(house: House) -> None:
+    """The first asks for a reading, the others for one that began after they came: that one finds the key."""
     ring = house.ring()
     await ring.signing()
     added = await house.rotate()
-    house.failures = [Unavailable("the database") for _ in range(2)]
+    house.failures = [Unavailable("the database")]
     outcomes = await asyncio.gather(*(ring.verifying(added.kid) for _ in range(4)), return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable, OpenKey, OpenKey]
+    assert [type(outcome) for outcome in outcomes] == [Unavailable, OpenKey, OpenKey, OpenKey]
+
+
+async def test_a_crowd_with_unknown_keys_waits_for_two_readings_though_both_fail(house: House) -> None:
+    ring = house.ring()
+    await ring.signing()
+    house.reads = 0
+    house.failures = [Unavailable("the database") for _ in range(20)]
+    outcomes = await asyncio.gather(
+        *(ring.verifying(f"unknown {n}") for n in range(20)), return_exceptions=True
+    )
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+    assert house.reads == 2
+
+
+async def test_a_crowd_is_answered_though_the_one_who_came_first_has_gone(house: House) -> None:
+    ring = house.ring()
+    kid = (await ring.signing()).kid
+    house.clock.advance(RELOADED_EVERY)
+    house.reads = 0
+    first, *others = [asyncio.create_task(ring.verifying(kid)) for _ in range(4)]
+    await asyncio.sleep(0)
+    first.cancel()
+    assert {key.kid for key in await asyncio.gather(*others) if key} == {kid}
+    assert first.cancelled()
+    assert house.reads == 1
 
 
 async def test_a_reading_that_is_cancelled_leaves_the_ring_in_order(house: House) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import traceback
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def a_mail(
     name = {"to": EmailAddress("Ann.Lee@example.org"), "username": Username(username)}
     if kind is PasswordResetMail:
         return PasswordResetMail(**name, link=Secret(LINK), expires_in=timedelta(minutes=90))
+    if kind is SessionReusedMail:
+        return SessionReusedMail(**name, at=NOW, client=client, signed_out=client)
     if kind in NOTICES:
         return kind(**name, at=NOW, client=client)
     return kind(**name)
@@ -155,6 +158,29 @@ def test_a_hostile_username_is_escaped_in_html(kind: type[Mail]) -> None:
     message = rendered(a_mail(kind, username=hostile, client=client), sender='"<b>x" <a@acme.example>')
     assert "<b>x" not in message.html
     assert "&lt;b&gt;x" in message.html
+
+
+def test_the_notice_of_a_copied_key_tells_what_was_signed_out_from_what_used_the_key() -> None:
+    thief = Client(address="198.51.100.9", user_agent="curl/8.0")
+    mail = replace(a_mail(SessionReusedMail, client=thief), signed_out=FIREFOX)
+    message = rendered(mail)
+    for body in (message.text, message.html):
+        words = " ".join(re.sub("<[^>]*>", " ", body).split())
+        places = [
+            words.index(part)
+            for part in (
+                "What we signed out",
+                "Firefox on Windows",
+                "203.0.113.7",
+                "What used the old key",
+                "curl",
+                "198.51.100.9",
+                "If both are yours",
+            )
+        ]
+        assert places == sorted(places)
+    unknown = rendered(replace(mail, signed_out=UNKNOWN_CLIENT))
+    assert "What we signed out" not in unknown.text + unknown.html
 
 
 def test_a_client_cannot_write_its_own_words_into_a_notice() -> None:

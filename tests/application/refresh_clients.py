@@ -294,6 +294,7 @@ class Replica:
         self.deliver_mail = DeliverMail(
             read=storage.read,
             begin=storage.begin,
+            limiter=limiter,
             renderer=renderer(),
             mailer=mailer,
             clock=clock,

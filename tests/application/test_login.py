@@ -18,6 +18,7 @@ from tests.application.world import (
 )
 
 from identity.adapters.memory import PlainHasher
+from identity.application.login import MOST_DEVICES
 from identity.application.mail import MailKind
 from identity.domain.errors import Conflict, InvalidInput, LoginRefused
 from identity.domain.events import LoggedIn
@@ -450,6 +451,37 @@ class TestALoginFromANewDevice:
         await alice.purge_expired()
         await self.log_in(alice, BROWSER)
         assert alice.waiting == ["new_device"]
+
+    async def test_is_remembered_with_99_others_the_one_seen_longest_ago_is_forgotten(
+        self, alice: World
+    ) -> None:
+        """The throttle lets one who knows the password log in as often as they like."""
+        for number in range(MOST_DEVICES):
+            alice.clock.advance(timedelta(seconds=1))
+            await self.log_in(alice, Client(address=f"10.0.{number}.1"))
+            assert len(alice.state().devices) == min(number + 2, MOST_DEVICES)
+        await alice.delivered()
+        await self.log_in(alice, Client(address="10.0.0.1"))
+        assert alice.waiting == []
+        await self.log_in(alice, BROWSER)
+        assert alice.waiting == ["new_device"]
+
+    async def test_is_told_of_five_times_a_day(self, alice: World) -> None:
+        """Or whoever registers with somebody's address could bury them in mail."""
+        for number in range(6):
+            await self.log_in(alice, Client(address=f"10.0.{number}.1"))
+            assert len(await alice.delivered()) == (1 if number < 5 else 0)
+        alice.clock.advance(timedelta(days=1))
+        await self.log_in(alice, OTHER_BROWSER)
+        assert len(await alice.delivered()) == 1
+
+    async def test_is_told_of_with_others_of_the_same_time_in_one_mail_that_says_where_to_find_them(
+        self, alice: World
+    ) -> None:
+        for client in (OTHER_BROWSER, OTHER_NETWORK, UNKNOWN_CLIENT):
+            await self.log_in(alice, client)
+        (message,) = await alice.delivered()
+        assert "This may not be the only one" in " ".join(message.text.split())
 
     async def test_is_one_for_each_account(self, alice: World) -> None:
         await alice.registered("bob")

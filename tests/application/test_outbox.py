@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from tests.application.world import (
     BROWSER,
     NEW_PASSWORD,
+    PASSWORD,
     RESET_LIFETIME,
     World,
     link_in,
@@ -126,6 +128,33 @@ class TestDelivering:
 
     async def test_a_notice_is_sent_however_late(self, world: World, notice: str) -> None:
         world.clock.advance(timedelta(days=30))
+        assert len(await world.delivered()) == 1
+
+    async def test_five_notices_of_a_kind_are_sent_to_an_account_in_a_day_and_the_others_dropped(
+        self, world: World, alice: User
+    ) -> None:
+        passwords = [PASSWORD, NEW_PASSWORD] * 4
+        sent = []
+        for old, new in itertools.pairwise(passwords):
+            await world.changed(await world.logged_in("alice", old), old, new)
+            sent.append(len(await world.delivered()))
+        assert sent == [1, 1, 1, 1, 1, 0, 0]
+        assert world.waiting == []
+        await world.registered("bob")
+        await world.changed(await world.logged_in("bob"))
+        assert len(await world.delivered()) == 1
+        world.clock.advance(timedelta(days=1))
+        await world.changed(await world.logged_in("alice", NEW_PASSWORD), NEW_PASSWORD, PASSWORD)
+        assert len(await world.delivered()) == 1
+
+    async def test_a_notice_that_has_to_wait_counts_once(self, world: World, alice: User) -> None:
+        world.mailer.before = times(MOST_ATTEMPTS - 1, MailDeferred("try later"))
+        await world.changed(await world.logged_in("alice"))
+        for _ in range(MOST_ATTEMPTS):
+            await world.deliver_mail()
+            world.clock.advance(LONGEST_DELAY)
+        assert len(world.mailer.sent) == 1
+        await world.changed(await world.logged_in("alice", NEW_PASSWORD), NEW_PASSWORD, PASSWORD)
         assert len(await world.delivered()) == 1
 
     async def test_no_mail_is_sent_inside_a_transaction(self, world: World, notice: str) -> None:

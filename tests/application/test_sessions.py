@@ -237,7 +237,8 @@ class TestReuse:
         assert (intent.kind, intent.user_id) == (MailKind.SESSION_REUSED, alice.id)
         (message,) = await world.delivered()
         assert message.to == alice.email
-        assert MALLORY.address in message.text
+        used_it, signed_out = message.text.index(MALLORY.address), message.text.index(BROWSER.address)
+        assert signed_out < message.text.index("What used the old key") < used_it
 
     async def test_again_it_is_refused_and_nothing_more_happens(
         self, world: World, pair: TokenPair, child: TokenPair
@@ -385,6 +386,17 @@ class TestLoggingOut:
         other = await world.logged_in()
         await world.log_out(refresh=pair.refresh)
         await world.refreshed(other)
+
+    async def test_a_token_that_names_another_account_ends_nobodys_session(
+        self, world: World, pair: TokenPair
+    ) -> None:
+        """With HS256 another service could sign one."""
+        bob = await world.registered("bob")
+        claims = await world.claims(pair.refresh)
+        token = await MemoryTokens(world.clock).sign(replace(claims, user_id=bob.id))
+        with pytest.raises(TokenRefused):
+            await world.log_out(refresh=token)
+        assert await world.is_live(pair)
 
     async def test_a_second_time_is_refused_and_leaves_no_event(self, world: World, pair: TokenPair) -> None:
         await world.log_out(refresh=pair.refresh)

@@ -326,6 +326,7 @@ class World:
         self.deliver_mail = DeliverMail(
             read=read,
             begin=begin,
+            limiter=limiter,
             renderer=self.tap.on("renderer", renderer()),
             mailer=self.tap.on("mailer", self.mailer),
             clock=clock,

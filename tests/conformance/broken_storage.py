@@ -430,8 +430,15 @@ class NotesTheUseOfAnOldCopy(Repository):
 
 
 class SparesNone(Repository):
-    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
-        await self.honest.revoke_all(user_id, at=at)
+    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> int:
+        return await self.honest.revoke_all(user_id, at=at)
+
+
+class CountsWhatWasOver(Repository):
+    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> int:
+        await self.honest.revoke_all(user_id, at=at, besides=besides)
+        sessions = self.honest.view.changed().sessions.values()
+        return len([each for each in sessions if each.user_id == user_id and each.id != besides])
 
 
 class KeepsOneTooMany(Repository):
@@ -505,6 +512,14 @@ class ChecksThenSees(Repository):
         await asyncio.sleep(0)
         await self.honest.see(user_id, device, at=at, since=since)
         return seen_at is not None and seen_at > since
+
+
+class ForgetsTheNewestDevices(Repository):
+    async def forget_surplus(self, user_id: int, *, keep: int) -> None:
+        devices = self.honest.view.changed().devices
+        own = sorted((seen_at, device) for (owner, device), seen_at in devices.items() if owner == user_id)
+        for _, device in own[keep:]:
+            del devices[user_id, device]
 
 
 class PurgesDevicesTooEarly(Repository):
@@ -755,6 +770,7 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "a use is compared first": partial(Broken, EachStatementOnItsOwn, sessions=ChecksThenNotesTheUse),
     "a use undoes a rotation": partial(Broken, EachStatementOnItsOwn, sessions=NotesTheUseOfAnOldCopy),
     "no session is spared": partial(Broken, sessions=SparesNone),
+    "sessions that were over are counted": partial(Broken, sessions=CountsWhatWasOver),
     "one session too many is kept": partial(Broken, sessions=KeepsOneTooMany),
     "the surplus is judged before others log in": partial(
         Broken, EachStatementOnItsOwn, sessions=CountsLiveSessionsFirst
@@ -769,6 +785,7 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "a device is looked up before it is noted": partial(
         Broken, EachStatementOnItsOwn, devices=ChecksThenSees
     ),
+    "the newest devices are forgotten": partial(Broken, devices=ForgetsTheNewestDevices),
     "devices are purged too early": partial(Broken, devices=PurgesDevicesTooEarly),
     "devices are purged without limit": partial(Broken, devices=PurgesWithoutLimit),
     "a token is spent twice": partial(Broken, one_time_tokens=SpendsTwice),

@@ -96,6 +96,9 @@ CAUGHT_BY: Mapping[str, str] = {
     "a use is compared first": "Concurrency.test_one_of_eight_uses_of_a_session_is_noted",
     "a use undoes a rotation": "Concurrency.test_a_use_that_is_noted_meanwhile_does_not_undo_a_rotation",
     "no session is spared": "SessionsBehaviour.test_all_sessions_of_an_account_end_besides_one",
+    "sessions that were over are counted": (
+        "SessionsBehaviour.test_all_sessions_of_an_account_end_besides_one"
+    ),
     "one session too many is kept": (
         "SessionsBehaviour.test_the_oldest_sessions_end_when_there_are_too_many"
     ),
@@ -119,6 +122,9 @@ CAUGHT_BY: Mapping[str, str] = {
     "devices of nobody are noted": "DevicesBehaviour.test_a_device_of_nobody_is_not_noted",
     "a device is looked up before it is noted": (
         "Concurrency.test_one_of_eight_logins_from_a_device_is_the_first"
+    ),
+    "the newest devices are forgotten": (
+        "DevicesBehaviour.test_the_devices_seen_longest_ago_are_forgotten_when_there_are_too_many"
     ),
     "devices are purged too early": (
         "DevicesBehaviour.test_only_devices_last_seen_before_the_limit_are_purged"

@@ -156,6 +156,37 @@ async def test_the_developer_of_a_refused_page_finds_its_origin_in_the_log_once(
     assert len(told[1]) < 200
 
 
+@pytest.mark.parametrize("header", ["X-CSRFToken", "X-Requested-With", "Accept, X-Requested-With"])
+async def test_headers_that_apps_of_django_backends_send_are_allowed(shared_service, header):
+    asks = {**PREFLIGHT, "Access-Control-Request-Headers": header}
+    answer = await shared_service.client.options("/api/auth/login/", headers={"Origin": ALLOWED[0], **asks})
+    assert answer.status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("asks", "found"),
+    [
+        ({"Access-Control-Request-Headers": "X-Tenant, content-type, X-Trace"}, "'x-tenant, x-trace'"),
+        ({"Access-Control-Request-Headers": "x\x1b[2J\u2028y" * 50}, "x\\x1b[2j"),
+        ({"Access-Control-Request-Method": "PATCH"}, "'PATCH'"),
+    ],
+)
+async def test_the_developer_of_an_allowed_page_finds_what_is_not_allowed_in_the_log(
+    start, caplog, asks, found
+):
+    service = await start()
+    headers = {"Origin": ALLOWED[0], **PREFLIGHT, **asks}
+    headers = {name: value.encode() for name, value in headers.items()}
+    for _ in range(2):
+        assert (await service.client.options("/api/auth/login/", headers=headers)).status_code == 400
+    (told,) = [each.getMessage() for each in caplog.records if "was refused" in each.getMessage()]
+    assert f"'{ALLOWED[0]}'" in told
+    assert found in told
+    assert "IDENTITY_CORS_ORIGINS" not in told
+    assert told.isprintable()
+    assert len(told) < 300
+
+
 async def test_made_up_origins_do_not_fill_the_log(start, caplog):
     service = await start()
     for number in range(50):

@@ -23,6 +23,7 @@ GUARDED = [LOGIN, LOGIN.rstrip("/"), REFRESH, REFRESH.rstrip("/"), *LOGOUTS]
 
 INVALID = {"detail": "Token is invalid", "code": "token_not_valid"}
 WRONG_TYPE = {"detail": "Token has wrong type", "code": "token_not_valid"}
+EXPIRED = {"detail": "Token is expired", "code": "token_not_valid"}
 BLACKLISTED = {"detail": "Token is blacklisted", "code": "token_not_valid"}
 FOREIGN = {"detail": "Origin not allowed.", "code": "origin_not_allowed"}
 
@@ -74,7 +75,9 @@ async def refreshed(service, token):
 
 async def refusal(service, token, path=REFRESH):
     answer = await send(service, path, cookie=f"{COOKIE}={token}")
-    assert "set-cookie" not in answer.headers
+    is_over = answer.json() in (BLACKLISTED, EXPIRED)
+    assert answer.headers.get_list("set-cookie") == ([DELETED] if is_over else [])
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
     return answer.status_code, answer.json()
 
 
@@ -136,6 +139,16 @@ async def test_a_logout_ends_the_session_and_deletes_the_cookie(service, path):
     assert answer.headers.get_list("set-cookie") == [DELETED]
     assert await refusal(service, token) == (401, BLACKLISTED)
     assert (await service.profile(access)).status_code == 401
+
+
+@pytest.mark.parametrize("path", [REFRESH, *LOGOUTS])
+async def test_a_refusal_because_the_session_is_over_deletes_the_cookie(service, path):
+    _, token = await logged_in(service)
+    _, other = await logged_in(service)
+    await send(service, LOGOUTS[0], cookie=f"{COOKIE}={token}")
+    assert await refusal(service, token, path) == (401, BLACKLISTED)
+    service.clock.advance(timedelta(days=30))
+    assert await refusal(service, other, path) == (401, EXPIRED)
 
 
 async def test_a_browser_keeps_and_deletes_the_cookie_by_the_same_attributes(service):
@@ -360,6 +373,27 @@ async def test_two_origins_are_none(service, pair):
         assert (answer.status_code, answer.json()) == (403, FOREIGN)
     assert service.hasher.count == before
     await refreshed(service, token)
+
+
+async def test_the_developer_of_a_refused_page_finds_the_reason_in_the_log_once(service, caplog):
+    for origin in ("https://evil.example", "https://evil.example", None, None, "x\x1b[2J\u2028y" * 50):
+        answer = await send(service, REFRESH, Origin=origin and origin.encode())
+        assert answer.status_code == 403
+    told = [each.getMessage() for each in caplog.records if "was refused" in each.getMessage()]
+    assert len(told) == 3
+    assert "'https://evil.example'" in told[0]
+    assert "IDENTITY_CORS_ORIGINS" in told[0]
+    assert "without an Origin" in told[1]
+    assert told[2].isprintable()
+    assert len(told[2]) < 200
+
+
+async def test_that_no_cookie_came_at_all_stands_in_the_log_once(service, caplog):
+    caplog.set_level("INFO")
+    _, token = await logged_in(service)
+    for cookie in (f"{COOKIE}={token}x", None, None):
+        assert (await send(service, REFRESH, cookie=cookie)).status_code == 401
+    assert len([each for each in caplog.records if "no refresh cookie" in each.getMessage()]) == 1
 
 
 async def test_a_referrer_is_no_origin(service):

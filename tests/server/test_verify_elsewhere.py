@@ -53,11 +53,12 @@ def identity(shared_commands):
 
 
 @contextmanager
-def running(example, keys_url, folder):
+def running(example, keys_url, folder, **more):
     command, variables = COMMANDS[example]
     ours = ("IDENTITY_", "DJANGO_", "PYTHONPATH")
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
     settings = {"ISSUER": ISSUER, "KEYS_URL": keys_url, "PORT": "0", "SECRET_KEY": "django's own secret"}
+    settings |= more
     output = folder / "output"
     with output.open("wb") as file:
         process = subprocess.Popen(
@@ -190,3 +191,14 @@ def test_a_service_that_cannot_fetch_the_keys_says_so_and_lets_nobody_in(tmp_pat
         bearer = {"Authorization": f"Bearer {signed(identity)}"}
         answer = httpx.get(url, headers=bearer, trust_env=False, timeout=20)
     assert answer.status_code == 503
+
+
+@pytest.mark.parametrize(("algorithms", "status"), [("RS256,ES256", 200), ("ES256", 200), ("RS256", 401)])
+def test_while_the_algorithm_is_changed_a_service_may_accept_both(
+    tmp_path, identity, eventually, algorithms, status
+):
+    keys_url = f"{identity.url}/.well-known/jwks.json"
+    with running("PyJWT", keys_url, tmp_path, ALGORITHMS=algorithms) as (_, output):
+        url = eventually(lambda: re.search(r"answering on (\S+)", output.read_text()))[1]
+        bearer = {"Authorization": f"Bearer {signed(identity)}"}
+        assert httpx.get(url, headers=bearer, trust_env=False, timeout=20).status_code == status

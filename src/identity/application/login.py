@@ -21,6 +21,8 @@ from identity.domain.tokens import TokenPair
 from identity.domain.user import User
 
 DEVICES_REMEMBERED = timedelta(days=90)
+MOST_DEVICES = 100
+"""Of one account. Whoever says at each login that they are another program does not fill the database."""
 # Typed with its marks apart, a name has at most three times its characters. What is longer is not even
 # normalised: the time that takes grows with the square of the length, to 0.1 s for a body full of marks.
 LONGEST_NAME = 4 * EMAIL_LIMIT
@@ -81,6 +83,8 @@ class LogIn:
                 LoggedIn(at=now, user_id=user.id, session_id=session.id, client=client)
             )
             is_known = await uow.devices.see(user.id, client.device, at=now, since=now - DEVICES_REMEMBERED)
+            if not is_known:
+                await uow.devices.forget_surplus(user.id, keep=MOST_DEVICES)
             is_first_login = user.last_login_at is None
             if self.new_device_mail and not is_known and not is_first_login:
                 await uow.outbox.put(self._notice(user, client=client, at=now))

@@ -36,10 +36,25 @@ class MailIntent:
 
     @classmethod
     def about(
-        cls, user_id: int, kind: MailKind, *, id: str, at: datetime, client: Client = UNKNOWN_CLIENT
+        cls,
+        user_id: int,
+        kind: MailKind,
+        *,
+        id: str,
+        at: datetime,
+        client: Client = UNKNOWN_CLIENT,
+        signed_out: Client | None = None,
     ) -> Self:
-        """A notice to the owner of an account about what was just done to it, and from where."""
+        """A notice to the owner of an account about what was just done to it, and from where.
+
+        `signed_out`: the client that began the session which was ended for it.
+        """
         values = {"address": client.address, "user_agent": client.user_agent}
+        if signed_out is not None:
+            values |= {
+                "signed_out_address": signed_out.address,
+                "signed_out_user_agent": signed_out.user_agent,
+            }
         return cls(id=id, kind=kind, created_at=at, user_id=user_id, values=values)
 
     @property
@@ -83,6 +98,9 @@ class PasswordChangedMail(Mail):
 class SessionReusedMail(Mail):
     at: datetime
     client: Client
+    """Who presented the token: the owner's own device, or the one that has a copy."""
+    signed_out: Client = UNKNOWN_CLIENT
+    """Who began the session that was ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from identity.application.conflicts import retried_on_conflict
 from identity.application.mail import (
@@ -26,14 +29,16 @@ from identity.application.ports import (
     Mailer,
     MailRenderer,
     Randomness,
+    RateLimiter,
     ReadUnitOfWork,
     UnitOfWork,
 )
-from identity.domain.errors import MailDeferred, MailRefused
+from identity.domain.errors import MailDeferred, MailRefused, Throttled
 from identity.domain.names import EmailAddress
 from identity.domain.one_time_token import OneTimeToken, Purpose
-from identity.domain.secrets import Secret
+from identity.domain.secrets import Digest, Secret
 from identity.domain.session import Client
+from identity.domain.throttling import Bucket, Window
 from identity.domain.user import User, user_reference
 
 log = logging.getLogger(__name__)
@@ -51,6 +56,8 @@ NOTICES: Mapping[MailKind, type[PasswordChangedMail | SessionReusedMail | NewDev
     MailKind.NEW_DEVICE: NewDeviceMail,
 }
 RESETS_COUNTED_FOR = timedelta(days=1)
+NOTICES_A_DAY = Window(limit=5, length=timedelta(days=1))
+"""Of each kind to each account: whoever registers with somebody else's address can have them mailed there."""
 
 
 class Outcome(StrEnum):
@@ -75,6 +82,7 @@ class DeliverMail:
 
     read: ReadUnitOfWork
     begin: BeginUnitOfWork
+    limiter: RateLimiter
     renderer: MailRenderer
     mailer: Mailer
     clock: Clock
@@ -99,6 +107,8 @@ class DeliverMail:
             raise
         if outcome in {Outcome.SENT, Outcome.DROPPED}:  # not released any more, or it would be sent again
             await self._settle(claimed, outcome)
+        if outcome is Outcome.SENT:
+            await self._count(claimed.intent)
         return outcome
 
     @retried_on_conflict
@@ -118,8 +128,11 @@ class DeliverMail:
             async with asyncio.timeout(SENDING_LIMIT.total_seconds()):
                 mail = await self._compose(claimed.intent)
                 if mail is not None:
+                    await self._look_for_room(claimed.intent)
                     message = self.renderer.render(mail, id=claimed.intent.id, date=claimed.intent.created_at)
                     await self.mailer.send(message)
+        except Throttled:
+            return Outcome.DROPPED
         except MailRefused as refusal:
             return await self._bury(claimed, error=str(refusal))
         except MailDeferred as deferral:
@@ -129,6 +142,20 @@ class DeliverMail:
         except Exception as error:  # noqa: BLE001 - one bad mail must not hold up the others
             return await self._try_again(claimed, error=type(error).__name__)
         return Outcome.SENT if mail else Outcome.DROPPED
+
+    @retried_on_conflict
+    async def _look_for_room(self, intent: MailIntent) -> None:
+        """Raises `Throttled`: the account had its share of notices of this kind for today."""
+        if intent.kind in NOTICES:
+            places = await self.limiter.reserve(_bucket(intent), at=self.clock.now())
+            # Given back at once: only what has left counts, however often it had to wait.
+            await self.limiter.succeed(*(places or ()), at=self.clock.now())
+
+    @retried_on_conflict
+    async def _count(self, intent: MailIntent) -> None:
+        if intent.kind in NOTICES:
+            with suppress(Throttled):  # another worker sent the last that there was room for meanwhile
+                await self.limiter.count(_bucket(intent), at=self.clock.now())
 
     @retried_on_conflict
     async def _compose(self, intent: MailIntent) -> Mail | None:
@@ -143,12 +170,10 @@ class DeliverMail:
             if intent.kind is MailKind.PASSWORD_RESET:
                 token = await self._mint(uow, intent, user, at=now)
                 return self._reset_mail(user, token) if token else None
-        client = Client(
-            address=intent.values.get("address", ""), user_agent=intent.values.get("user_agent", "")
-        )
-        return NOTICES[intent.kind](
-            to=user.email, username=user.username, at=intent.created_at, client=client
-        )
+        told: dict[str, Any] = {"at": intent.created_at, "client": _client(intent)}
+        if intent.kind is MailKind.SESSION_REUSED:
+            told["signed_out"] = _client(intent, "signed_out_")
+        return NOTICES[intent.kind](to=user.email, username=user.username, **told)
 
     async def _mint(self, uow: UnitOfWork, intent: MailIntent, user: User, *, at: datetime) -> Secret | None:
         earlier = await uow.one_time_tokens.count_intents(
@@ -210,6 +235,16 @@ class DeliverMail:
             await uow.outbox.bury(claimed, at=self.clock.now(), error=error)
         log.error("%s mail %s is given up: %s", claimed.intent.kind, claimed.intent.id, error)
         return Outcome.DEAD
+
+
+def _bucket(notice: MailIntent) -> Bucket:
+    key = hashlib.sha256(f"{notice.kind} to {notice.user_id}".encode()).digest()
+    return Bucket(key=Digest(key), allowance=NOTICES_A_DAY)
+
+
+def _client(notice: MailIntent, which: str = "") -> Client:
+    values = notice.values
+    return Client(address=values.get(f"{which}address", ""), user_agent=values.get(f"{which}user_agent", ""))
 
 
 async def _reader(uow: UnitOfWork, intent: MailIntent) -> User | None:

@@ -57,7 +57,7 @@ class EndSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndOtherSessions:
-    """Ends every session of the principal's account but the present one."""
+    """Ends every session of the principal's account but the present one. Of none no trace is left."""
 
     begin: BeginUnitOfWork
     clock: Clock
@@ -66,10 +66,10 @@ class EndOtherSessions:
     async def __call__(self, *, principal: Principal, client: Client = UNKNOWN_CLIENT) -> None:
         now, user_id, present = self.clock.now(), principal.user.id, principal.session.id
         async with self.begin() as uow:
-            await uow.sessions.revoke_all(user_id, at=now, besides=present)
-            await uow.audit_log.append(
-                OtherSessionsEnded(at=now, user_id=user_id, session_id=present, client=client)
-            )
+            if await uow.sessions.revoke_all(user_id, at=now, besides=present):
+                await uow.audit_log.append(
+                    OtherSessionsEnded(at=now, user_id=user_id, session_id=present, client=client)
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class EndAllSessions:
     async def __call__(self, *, principal: Principal, client: Client = UNKNOWN_CLIENT) -> None:
         now, user_id, present = self.clock.now(), principal.user.id, principal.session.id
         async with self.begin() as uow:
-            await uow.sessions.revoke_all(user_id, at=now)
-            await uow.audit_log.append(
-                AllSessionsEnded(at=now, user_id=user_id, session_id=present, client=client)
-            )
+            if await uow.sessions.revoke_all(user_id, at=now):
+                await uow.audit_log.append(
+                    AllSessionsEnded(at=now, user_id=user_id, session_id=present, client=client)
+                )

@@ -86,8 +86,8 @@ class Sessions(Protocol):
         False: it was over already, is another's or is not there; nothing was changed.
         """
 
-    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
-        """Ends all sessions of the account, `besides` one."""
+    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> int:
+        """Ends all sessions of the account, `besides` one. How many that were not revoked before."""
 
     async def revoke_surplus(self, user_id: int, *, keep: int, at: datetime) -> None:
         """Ends the oldest sessions that are neither revoked nor expired, so that at most `keep` are left."""
@@ -104,6 +104,9 @@ class Devices(Protocol):
 
         In the unit of work of `Users.record_login`, which makes logins of one account wait for each other.
         """
+
+    async def forget_surplus(self, user_id: int, *, keep: int) -> None:
+        """Forgets those of the account that were seen longest ago, so that at most `keep` are left."""
 
     async def purge(self, *, seen_before: datetime, limit: int) -> int:
         """Deletes devices last seen earlier, but at most `limit` of them; how many."""

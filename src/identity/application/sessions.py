@@ -108,7 +108,12 @@ class RefreshSession:
             RefreshTokenReused(at=at, user_id=session.user_id, session_id=session.id, client=client)
         )
         notice = MailIntent.about(
-            session.user_id, MailKind.SESSION_REUSED, id=self.randomness.identifier(), at=at, client=client
+            session.user_id,
+            MailKind.SESSION_REUSED,
+            id=self.randomness.identifier(),
+            at=at,
+            client=client,
+            signed_out=session.client,
         )
         await uow.outbox.put(notice)
 
@@ -130,7 +135,7 @@ class LogOut:
         claims = await self.tokens.read(refresh, expected=TokenKind.REFRESH)
         now = self.clock.now()
         async with self.begin() as uow:
-            if not await uow.sessions.revoke(claims.session_id, at=now):
+            if not await uow.sessions.revoke(claims.session_id, at=now, user_id=claims.user_id):
                 raise TokenRefused(TokenFault.BLACKLISTED)
             await uow.audit_log.append(
                 LoggedOut(at=now, user_id=claims.user_id, session_id=claims.session_id, client=client)

@@ -306,7 +306,10 @@ def list_keys(config: Path | None, as_json: bool) -> None:
         _print_json(rows)
         return
     for row in rows:
-        click.echo(f"{row['kid']}  {row['algorithm']}  {row['state']:<9}  signs from {row['signs_from']}")
+        end = f"  retired at {row['retired_at']}" if row["retired_at"] else ""
+        click.echo(
+            f"{row['kid']}  {row['algorithm']}  {row['state']:<9}  signs from {row['signs_from']}{end}"
+        )
     if settings.shared_key is not None:
         click.echo("Tokens are signed with IDENTITY_SHARED_KEY; these keys only verify.", err=True)
 
@@ -322,7 +325,14 @@ def rotate(config: Path | None, now: bool) -> None:
         key: SigningKey | None = await container.rotate_keys()(soon=now)
         return key
 
-    key = _run(_settings_with_keys(config), run)
+    settings = _settings_with_keys(config)
+    key = _run(settings, run)
+    if settings.shared_key is not None:
+        click.echo(
+            "Tokens are still signed with IDENTITY_SHARED_KEY, which does not rotate; this key signs nothing "
+            "until IDENTITY_TOKEN_ALGORITHM is another.",
+            err=True,
+        )
     if key is None:
         click.echo("A next key is waiting for its time already; with --now another one signs at once.")
     else:
@@ -338,14 +348,19 @@ def retire(config: Path | None, kid: str, yes: bool) -> None:
     settings = _settings_with_keys(config)
     from identity.application.signing_keys import NoSuchKey
 
-    if not yes:
-        click.confirm("Whoever logged in with this key has to log in again. Retire it?", abort=True)
+    async def look(container: Container) -> None:
+        await _ready(container)
+        if all(each.key.kid != kid or each.key.retired_at for each in await container.list_keys()()):
+            raise NoSuchKey(kid)
 
     async def run(container: Container) -> None:
         await _ready(container)
         await container.retire_key()(kid=kid)
 
     try:
+        if not yes:
+            _run(settings, look)
+            click.confirm("Whoever logged in with this key has to log in again. Retire it?", abort=True)
         _run(settings, run)
     except NoSuchKey:
         _fail(EX_DATAERR, f"there is no key {kid}, or it is retired already")

@@ -138,7 +138,7 @@ def secret(text: str) -> Secret:
         raise ValueError("must be at least 32 bytes long")
     repeats = any(text[period:] == text[:-period] for period in range(1, 17))
     if repeats or text.lower().startswith(_EXAMPLE_SECRETS):
-        raise ValueError("is a known example or repeats itself; generate a random one")
+        raise ValueError("begins as a known example does, or repeats itself; generate a random one")
     return Secret(text)
 
 

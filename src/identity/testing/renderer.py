@@ -40,7 +40,7 @@ def every_mail(*, username: str = "ann.lee", client: Client = _CLIENT) -> tuple[
     return (
         PasswordResetMail(to=to, username=name, link=Secret(LINK), expires_in=timedelta(minutes=90)),
         PasswordChangedMail(to=to, username=name, at=DATE, client=client),
-        SessionReusedMail(to=to, username=name, at=DATE, client=client),
+        SessionReusedMail(to=to, username=name, at=DATE, client=client, signed_out=client),
         NewDeviceMail(to=to, username=name, at=DATE, client=client),
         TestMail(to=to, username=name),
     )

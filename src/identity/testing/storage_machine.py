@@ -278,9 +278,9 @@ class Driver:
         return await self.uow.sessions.revoke(one(self.sessions, which, NO_SESSION).id, at=self.at)
 
     @drawn("sessions", whose=WHICH, besides=st.none() | WHICH)
-    async def revoke_all(self, *, whose: int, besides: int | None) -> None:
+    async def revoke_all(self, *, whose: int, besides: int | None) -> int:
         spared = None if besides is None else one(self.sessions, besides, NO_SESSION).id
-        await self.uow.sessions.revoke_all(self.user_id(whose), at=self.at, besides=spared)
+        return await self.uow.sessions.revoke_all(self.user_id(whose), at=self.at, besides=spared)
 
     @drawn("sessions", whose=WHICH, keep=st.integers(0, 3))
     async def revoke_surplus(self, *, whose: int, keep: int) -> None:

@@ -56,9 +56,9 @@ class Keyring:
         """By their kid the seals that did not open, so that the log has each once."""
         self._loaded_at: datetime | None = None
         self._begun = 0
-        self._done = 0
-        """The number of the latest reading that has begun, and of the latest that succeeded."""
-        self._loading = asyncio.Lock()
+        """How many readings have begun."""
+        self._latest: asyncio.Task[None] | None = None
+        """The latest reading, going on or over."""
 
     async def signing(self) -> OpenKey:
         """The key that signs new tokens."""
@@ -95,25 +95,36 @@ class Keyring:
         return self._loaded_at is None or abs(self._clock.now() - self._loaded_at) >= RELOADED_EVERY
 
     async def _refresh(self) -> None:
+        """Reads the keys if it is time to. Who comes while others read shares their reading, its failure too:
+        if each began one in turn, a slow database would hold up the last for as long as all together."""
         if self._is_outdated():
-            async with self._loading:
-                if self._is_outdated():
-                    await self._read_all()
+            await asyncio.shield(self._going_on() or self._begin_reading())
 
     async def _load(self) -> None:
         """Reads the keys. Who comes while others read shares a reading that began after they came."""
         begun_before = self._begun
-        async with self._loading:
-            if self._done <= begun_before:
-                await self._read_all()
+        going_on = self._going_on()
+        if going_on is not None:
+            await asyncio.wait([going_on])
+        if self._latest is None or self._begun == begun_before:
+            self._latest = self._begin_reading()
+        await asyncio.shield(self._latest)
+
+    def _going_on(self) -> asyncio.Task[None] | None:
+        return self._latest if self._latest is not None and not self._latest.done() else None
+
+    def _begin_reading(self) -> asyncio.Task[None]:
+        """As a task of its own, so that whoever is cancelled meanwhile leaves it to the others."""
+        self._begun += 1
+        self._latest = asyncio.create_task(self._read_all())
+        return self._latest
 
     async def _read_all(self) -> None:
-        self._begun += 1
         at = self._clock.now()
         keys = await self._stored()
         # Known by their kid, not by their seal: another process may have sealed them under a new secret.
         self._open = {key.kid: opened for key in keys if (opened := self._opened(key)) is not None}
-        self._keys, self._loaded_at, self._done = keys, at, self._begun
+        self._keys, self._loaded_at = keys, at
 
     def _opened(self, key: SigningKey) -> OpenKey | None:
         if key.retired_at is not None:

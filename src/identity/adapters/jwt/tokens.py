@@ -21,6 +21,9 @@ LEEWAY = timedelta(seconds=30)
 """How far another machine's clock may be off."""
 
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")  # RFC 7515, 7.1, without padding
+_IDENTIFIER = re.compile("[0-9a-f]{32}")  # what `Randomness` makes
+_USER_ID = re.compile("[1-9][0-9]{0,18}")  # 64 bits hold more than that
+_LATEST = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())  # leaves room to add the leeway
 _TYP = {
     TokenKind.ACCESS: "at+jwt",  # RFC 9068, 2.1
     TokenKind.REFRESH: "rt+jwt",
@@ -129,21 +132,28 @@ class JwtTokens:
             raise TokenRefused(TokenFault.INVALID) from None
 
 
-def _text(claim: object) -> str:
-    if not isinstance(claim, str):
-        raise TypeError(claim)
-    return claim
-
-
 def _claims(payload: dict[str, Any]) -> Claims:
+    """A signature does not vouch for the form: with HS256 other services have the key too."""
     try:
         return Claims(
             kind=TokenKind(payload["token_type"]),
-            user_id=int(payload["sub"]),
-            session_id=_text(payload["sid"]),
-            jti=_text(payload["jti"]),
-            issued_at=datetime.fromtimestamp(payload["iat"], UTC),
-            expires_at=datetime.fromtimestamp(payload["exp"], UTC),
+            user_id=int(_matching(_USER_ID, payload["sub"])),
+            session_id=_matching(_IDENTIFIER, payload["sid"]),
+            jti=_matching(_IDENTIFIER, payload["jti"]),
+            issued_at=_time(payload["iat"]),
+            expires_at=_time(payload["exp"]),
         )
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError):
         raise TokenRefused(TokenFault.INVALID) from None
+
+
+def _matching(form: re.Pattern[str], claim: object) -> str:
+    if not isinstance(claim, str) or not form.fullmatch(claim):
+        raise ValueError("is not of the form in which it is signed")
+    return claim
+
+
+def _time(claim: object) -> datetime:
+    if type(claim) is not int or not 0 <= claim <= _LATEST:  # a bool is an int too
+        raise ValueError("is no time in whole seconds")
+    return datetime.fromtimestamp(claim, UTC)

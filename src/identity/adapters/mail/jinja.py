@@ -2,8 +2,8 @@
 
 A mail has two templates, named after its class: `PasswordResetMail` is worded by `password_reset.txt` and
 `password_reset.html`. The text begins with a line `Subject: ...` and an empty line. Templates see the fields
-of the mail (`username`, `to`, `link`, `expires_in`, `at`, `client`), `service` (the display name of the
-sender), in HTML also `subject`, and the filters `duration`, `moment` and `device`.
+of the mail (`username`, `to`, `link`, `expires_in`, `at`, `client`, `signed_out`), `service` (the name shown
+of the sender), in HTML also `subject`, and the filters `duration`, `moment` and `device`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _DEED: Any = {**_READER, "at": _SAMPLE_TIME, "client": Client(address="192.0.2.1
 _SAMPLES = (
     PasswordResetMail(**_READER, link=Secret("http://localhost/"), expires_in=timedelta(hours=1)),
     PasswordChangedMail(**_DEED),
-    SessionReusedMail(**_DEED),
+    SessionReusedMail(**_DEED, signed_out=Client(address="192.0.2.2", user_agent="curl/8.0")),
     NewDeviceMail(**_DEED),
     TestMail(**_READER),
 )

@@ -146,10 +146,12 @@ class MemorySessions:
         sessions[session_id] = replace(stored, revoked_at=at)
         return True
 
-    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
-        for session in self._unrevoked(self.view.changed(), user_id):
-            if session.id != besides:
-                self.view.changed().sessions[session.id] = replace(session, revoked_at=at)
+    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> int:
+        unrevoked = self._unrevoked(self.view.changed(), user_id)
+        ending = [session for session in unrevoked if session.id != besides]
+        for session in ending:
+            self.view.changed().sessions[session.id] = replace(session, revoked_at=at)
+        return len(ending)
 
     async def revoke_surplus(self, user_id: int, *, keep: int, at: datetime) -> None:
         unrevoked = self._unrevoked(self.view.changed(), user_id)
@@ -181,6 +183,12 @@ class MemoryDevices:
         seen_at = state.devices.get((user_id, device))
         state.devices[user_id, device] = utc(at if seen_at is None else max(seen_at, at))
         return seen_at is not None and seen_at > since
+
+    async def forget_surplus(self, user_id: int, *, keep: int) -> None:
+        devices = self.view.changed().devices
+        own = sorted((seen_at, device) for (owner, device), seen_at in devices.items() if owner == user_id)
+        for _, device in own[: max(0, len(own) - keep)]:
+            del devices[user_id, device]
 
     async def purge(self, *, seen_before: datetime, limit: int) -> int:
         return _drop(self.view.changed().devices, lambda seen_at: seen_at < seen_before, limit)

@@ -15,6 +15,12 @@ _IS_THIS = (devices.c.user_id == bindparam("account"), devices.c.digest == bindp
 _SEEN_AT = select(devices.c.last_seen_at).where(*_IS_THIS)
 _SEE_AGAIN = update(devices).where(*_IS_THIS).values(last_seen_at=bindparam("now"))
 _SEE_FIRST = insert(devices)
+_OF_USER_NEWEST_FIRST = (
+    select(devices.c.digest)
+    .where(devices.c.user_id == bindparam("account"))
+    .order_by(devices.c.last_seen_at.desc(), devices.c.digest)
+)
+_FORGET = delete(devices).where(*_IS_THIS)
 _UNSEEN = (
     select(devices.c.user_id, devices.c.digest)
     .where(devices.c.last_seen_at < bindparam("before"))
@@ -36,6 +42,11 @@ class SqlDevices:
             return False
         await self.connection.execute(_SEE_AGAIN, this | {"now": max(seen_at, at)})
         return seen_at > since
+
+    async def forget_surplus(self, user_id: int, *, keep: int) -> None:
+        seen = (await self.connection.scalars(_OF_USER_NEWEST_FIRST, {"account": user_id})).all()
+        for device in seen[keep:]:
+            await self.connection.execute(_FORGET, {"account": user_id, "device": device})
 
     async def purge(self, *, seen_before: datetime, limit: int) -> int:
         unseen = await self.connection.execute(_UNSEEN, {"before": seen_before, "most": limit})

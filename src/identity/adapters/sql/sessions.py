@@ -114,11 +114,13 @@ class SqlSessions:
             result = await self.connection.execute(_REVOKE_OWN, this | {"account": user_id})
         return result.rowcount == 1
 
-    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> None:
+    async def revoke_all(self, user_id: int, *, at: datetime, besides: str | None = None) -> int:
+        these: dict[str, Any] = {"account": user_id, "now": at}
         if besides is None:
-            await self.connection.execute(_REVOKE_ALL, {"account": user_id, "now": at})
+            result = await self.connection.execute(_REVOKE_ALL, these)
         else:
-            await self.connection.execute(_REVOKE_OTHERS, {"account": user_id, "now": at, "spared": besides})
+            result = await self.connection.execute(_REVOKE_OTHERS, these | {"spared": besides})
+        return result.rowcount
 
     async def revoke_surplus(self, user_id: int, *, keep: int, at: datetime) -> None:
         live = (await self.connection.execute(_LIVE_NEWEST_FIRST, {"account": user_id, "now": at})).scalars()

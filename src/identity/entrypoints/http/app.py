@@ -24,7 +24,7 @@ from identity.entrypoints.http import (
     signing_keys,
 )
 from identity.entrypoints.http.authentication import provide_client, provide_principal
-from identity.entrypoints.http.cors import RefusedOrigins, cors_config, refuse_in_json, withhold_credentials
+from identity.entrypoints.http.cors import RefusedPages, cors_config, refuse_in_json, withhold_credentials
 from identity.entrypoints.http.departure import providing_while_connected
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
 from identity.entrypoints.http.forwarded import TrustedProxies
@@ -104,6 +104,7 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         "check_health": container.check_health(),
     }
     settings = container.settings()
+    cors = cors_config(settings.cors_origins, credentials=settings.refresh_cookie)
     app = Application(
         [*ROUTES, *(WITH_COOKIE if settings.refresh_cookie else WITH_BODIES)],
         dependencies={
@@ -122,8 +123,8 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
             "client": Provide(provide_client, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,
-        before_send=[add_headers, withhold_credentials, refuse_in_json, RefusedOrigins()],
-        cors_config=cors_config(settings.cors_origins, credentials=settings.refresh_cookie),
+        before_send=[add_headers, withhold_credentials, refuse_in_json, RefusedPages(cors)],
+        cors_config=cors,
         openapi_config=openapi_config(settings.public_url, cookie=settings.refresh_cookie),
         lifespan=[lifespan] if lifespan else [],
         logging_config=None,

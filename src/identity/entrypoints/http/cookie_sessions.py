@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from litestar import Response, post
 from litestar.di import NamedDependency
 
 from identity.application.login import LogIn
 from identity.application.sessions import LogOut, RefreshSession
+from identity.domain.errors import TokenFault, TokenRefused
 from identity.domain.session import Client
 from identity.entrypoints.http.body import AnyRequest, read_body
 from identity.entrypoints.http.departure import WhileConnected
+from identity.entrypoints.http.errors import answer_refusal
 from identity.entrypoints.http.login import CREDENTIALS, LOGIN_REFUSED, Credentials
 from identity.entrypoints.http.openapi import SESSIONS, Nothing, named, operation, request_body
 from identity.entrypoints.http.openapi_refusals import NOT_JSON, ORIGIN_REFUSED, TOKEN_REFUSED
@@ -77,7 +81,11 @@ async def refresh(
 ) -> Response[AccessToken]:
     refresh_cookie.check(request)
     await read_body(request, NoFields)
-    pair = await refresh_session(refresh=refresh_cookie.token(request), client=client)
+    token = refresh_cookie.token(request)
+    try:
+        pair = await refresh_session(refresh=token, client=client)
+    except TokenRefused as refusal:
+        return _refused(request, refusal, refresh_cookie)
     return Response(AccessToken(pair.access), cookies=[refresh_cookie.holding(pair.refresh)])
 
 
@@ -102,5 +110,20 @@ async def log_out(
 ) -> Response[Nothing]:
     refresh_cookie.check(request)
     await read_body(request, NoFields)
-    await log_out(refresh=refresh_cookie.token(request), client=client)
+    token = refresh_cookie.token(request)
+    try:
+        await log_out(refresh=token, client=client)
+    except TokenRefused as refusal:
+        return _refused(request, refusal, refresh_cookie)
     return Response(Nothing(), cookies=[refresh_cookie.emptied()])
+
+
+def _refused(request: AnyRequest, refusal: TokenRefused, refresh_cookie: RefreshCookie) -> Response[Any]:
+    """As everywhere; but a cookie whose session is over is deleted, or the browser would send it for a month.
+
+    One that is merely not genuine stays: it may be so to this process only, for want of the right secret.
+    """
+    answer = answer_refusal(request, refusal)
+    if refusal.reason in {TokenFault.BLACKLISTED, TokenFault.EXPIRED}:
+        answer.set_cookie(refresh_cookie.emptied())
+    return answer

@@ -13,7 +13,10 @@ log = logging.getLogger(__name__)
 
 REFUSED = b'{"detail":"Cross-origin request not allowed."}'
 
-_MOST_TOLD = 20  # origins; whoever sends made-up ones does not fill the log
+_MOST_TOLD = 20  # reasons; whoever sends made-up origins does not fill the log
+# The last two mean nothing here, but apps that talked to Django send them.
+_ALLOWED_HEADERS = ("authorization", "content-type", "x-csrftoken", "x-requested-with")
+_ALWAYS = frozenset({"accept", "accept-language", "content-language"})  # the Fetch standard, 2.2.2
 
 
 def cors_config(origins: Sequence[str], *, credentials: bool) -> CORSConfig:
@@ -22,7 +25,7 @@ def cors_config(origins: Sequence[str], *, credentials: bool) -> CORSConfig:
         allow_origins=list(origins),
         allow_credentials=credentials,
         allow_methods=["GET", "HEAD", "POST", "DELETE", "OPTIONS"],
-        allow_headers=["authorization", "content-type"],
+        allow_headers=list(_ALLOWED_HEADERS),
         expose_headers=["Retry-After", "X-Request-ID"],
     )
 
@@ -48,18 +51,38 @@ async def refuse_in_json(message: Message, scope: Scope) -> None:
         message["body"] = REFUSED
 
 
-class RefusedOrigins:
-    """Logs each origin whose preflight is refused, once: the browser tells its developer little."""
+class RefusedPages:
+    """Logs why a page is refused, once for each reason: the browser tells its developer little.
 
-    def __init__(self) -> None:
+    A preflight of another origin, or for a header or method that is not allowed; and where a cookie vouches
+    for a page, a request of another origin, for which no browser asks first.
+    """
+
+    def __init__(self, config: CORSConfig) -> None:
+        self._config = config
         self._told: set[str] = set()
 
     async def __call__(self, message: Message, scope: Scope) -> None:
-        if message["type"] != "http.response.start" or scope.get("method") != "OPTIONS":
+        if message["type"] != "http.response.start":
             return
-        origin = Headers.from_scope(scope).get("origin")
-        allowed = any(name.lower() == b"access-control-allow-origin" for name, _ in message["headers"])
-        if origin is None or allowed or origin in self._told or len(self._told) >= _MOST_TOLD:
-            return
-        self._told.add(origin)
-        log.warning("a page of %.100r was refused: its origin is not in IDENTITY_CORS_ORIGINS", origin)
+        reason = self._reason(message["status"], str(scope.get("method")), Headers.from_scope(scope))
+        if reason is not None and reason not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(reason)
+            log.warning("%s", reason)
+
+    def _reason(self, status: int, method: str, headers: Headers) -> str | None:
+        origin = headers.get("origin")
+        if method == "POST" and status == 403:  # which is the answer to an origin and to nothing else
+            if origin is None:
+                return "a request without an Origin was refused: the refresh cookie is for pages in a browser"
+            return f"a request of {origin!a:.100} was refused: its origin is not in IDENTITY_CORS_ORIGINS"
+        if method != "OPTIONS" or origin is None or status != 400:
+            return None
+        if not self._config.is_origin_allowed(origin):
+            return f"a page of {origin!a:.100} was refused: its origin is not in IDENTITY_CORS_ORIGINS"
+        asked = headers.get("access-control-request-headers", "").lower().split(",")
+        names = [name.strip() for name in asked if name.strip() not in {"", *_ALWAYS, *_ALLOWED_HEADERS}]
+        if names:
+            return f"a page of {origin!a:.100} was refused: it sends the header {', '.join(names)!a:.100}"
+        wanted = headers.get("access-control-request-method", "")
+        return f"a page of {origin!a:.100} was refused: it uses the method {wanted!a:.40}"

@@ -6,6 +6,7 @@ A cookie is sent by the browser, not by the app, so a request has to show that a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from litestar.exceptions import HTTPException
 
 from identity.domain.errors import IdentityError, TokenFault, TokenRefused
 from identity.entrypoints.http.body import JSON, AnyRequest, sole_header
+
+log = logging.getLogger(__name__)
 
 NAME = "__Host-refresh"  # RFC 6265bis, 4.1.3.2: from this very host, over TLS, for all its paths
 INSECURE_NAME = "refresh"
@@ -39,6 +42,7 @@ class RefreshCookie:
         self._origins = frozenset([*origins, _origin(public_url)])
         self._lifetime = round(lifetime.total_seconds())
         self._insecure = insecure
+        self._has_told = False
         self.name = INSECURE_NAME if insecure else NAME
 
     def check(self, request: AnyRequest) -> None:
@@ -58,6 +62,12 @@ class RefreshCookie:
             pair.partition("=") for line in request.headers.getall("cookie", []) for pair in line.split(";")
         ]
         tokens = [value.strip(" \t") for name, _, value in pairs if name.strip(" \t") == self.name]
+        if not tokens and not self._has_told:
+            self._has_told = True
+            log.info(
+                "a page sent no refresh cookie: its visitor is not logged in, it sends no credentials, "
+                "or it is of another site than this service"
+            )
         if len(tokens) != 1 or not tokens[0]:
             raise TokenRefused(TokenFault.INVALID)
         return tokens[0]

@@ -66,6 +66,24 @@ class DevicesBehaviour(StorageTests):
         assert known == [False, True, True]
         assert await _see(storage, bob, new_device("early"), at=NOW, since=LONG_AGO) is False
 
+    async def test_the_devices_seen_longest_ago_are_forgotten_when_there_are_too_many(
+        self, storage: Storage
+    ) -> None:
+        ann, bob = await add_user(storage, "ann"), await add_user(storage, "bob")
+        for age in (3, 1, 4, 2, 5):
+            await _see(storage, ann, new_device(str(age)), at=NOW - age * SECOND, since=LONG_AGO)
+        await _see(storage, bob, new_device("5"), at=NOW - HOUR, since=LONG_AGO)
+        async with storage.begin() as uow:
+            for user in (ann, bob):
+                for _ in range(2):
+                    await uow.devices.forget_surplus(user.id, keep=3)
+            await uow.devices.forget_surplus(ann.id + bob.id, keep=0)
+        known = [
+            await _see(storage, ann, new_device(str(age)), at=NOW, since=LONG_AGO) for age in range(1, 6)
+        ]
+        assert known == [True, True, True, False, False]
+        assert await _see(storage, bob, new_device("5"), at=NOW, since=LONG_AGO) is True
+
     async def test_no_more_devices_are_purged_at_once_than_was_said(self, storage: Storage) -> None:
         ann = await add_user(storage)
         for number in range(5):

@@ -207,7 +207,8 @@ class SessionsBehaviour(StorageTests):
             storage, *(new_session(ann, name) for name in "abc"), long_over, new_session(bob, "bob")
         )
         async with storage.begin() as uow:
-            await uow.sessions.revoke_all(ann.id, at=NOW, besides="b")
+            assert await uow.sessions.revoke_all(ann.id, at=NOW, besides="b") == 2
+            assert await uow.sessions.revoke_all(ann.id, at=NOW + SECOND, besides="b") == 0
         ends = [(await stored_session(storage, name)).revoked_at for name in ["a", "b", "c", "over", "bob"]]
         assert ends == [NOW, None, NOW, NOW - HOUR, None]
 
@@ -215,7 +216,8 @@ class SessionsBehaviour(StorageTests):
         ann, bob = await add_user(storage, "ann"), await add_user(storage, "bob")
         await add_sessions(storage, new_session(ann, "a"), new_session(ann, "b"), new_session(bob, "bob"))
         async with storage.begin() as uow:
-            await uow.sessions.revoke_all(ann.id, at=NOW)
+            assert await uow.sessions.revoke_all(ann.id, at=NOW) == 2
+            assert await uow.sessions.revoke_all(ann.id, at=NOW + SECOND) == 0
         ends = [(await stored_session(storage, name)).revoked_at for name in ["a", "b", "bob"]]
         assert ends == [NOW, NOW, None]
 

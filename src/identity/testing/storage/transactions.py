@@ -404,6 +404,7 @@ def _writes(
         "sessions.revoke_surplus": lambda uow: uow.sessions.revoke_surplus(ann.id, keep=0, at=NOW),
         "sessions.purge": lambda uow: uow.sessions.purge(expired_before=NOW, limit=10),
         "devices.see": lambda uow: uow.devices.see(ann.id, new_device("new"), at=NOW, since=NOW - HOUR),
+        "devices.forget_surplus": lambda uow: uow.devices.forget_surplus(ann.id, keep=0),
         "devices.purge": lambda uow: uow.devices.purge(seen_before=NOW + HOUR, limit=10),
         "one_time_tokens.add": lambda uow: uow.one_time_tokens.add(new_token(ann, b"3" * 32)),
         "one_time_tokens.spend": lambda uow: uow.one_time_tokens.spend(token.digest, **spending),
