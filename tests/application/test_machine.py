@@ -77,6 +77,21 @@ class Account:
     """When a login last came from each network."""
     notices: set[str] = field(default_factory=set)
     """The notices that wait to be sent."""
+    noticed_at: dict[str, list[datetime]] = field(default_factory=dict)
+    """When one of each kind was sent within a day from the first of them."""
+
+    def send_notices(self, at: datetime) -> int:
+        """How many leave: of each kind five in a day."""
+        sent = 0
+        for kind in self.notices:
+            today = self.noticed_at.setdefault(kind, [])
+            if today and at >= today[0] + DAY:
+                today.clear()
+            if len(today) < 5:
+                today.append(at)
+                sent += 1
+        self.notices.clear()
+        return sent
 
 
 @dataclass
@@ -409,8 +424,7 @@ class Service(RuleBasedStateMachine):
             if asked_at is not None and self.now < asked_at + RESET_LIFETIME and len(today) < 5:
                 account.reset_mails.append(self.now)
                 expected[f"{name}@example.com", True] += 1
-            expected[f"{name}@example.com", False] += len(account.notices)
-            account.notices.clear()
+            expected[f"{name}@example.com", False] += account.send_notices(self.now)
         self.asked_at.clear()
 
         sent = self.loop.run_until_complete(self.world.delivered())
