@@ -7,25 +7,28 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING
 
 import click
+
+from identity.entrypoints.cli.keys import keys
+from identity.entrypoints.cli.running import (
+    EX_CONFIG,
+    EX_DATAERR,
+    EX_TEMPFAIL,
+    EX_UNAVAILABLE,
+    fail,
+    print_json,
+    ready,
+    run,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from identity.application.calibration import Measurement
     from identity.container import Container
-    from identity.domain.signing_key import SigningKey
     from identity.settings import Settings
-
-T = TypeVar("T")
-
-# sysexits.h
-EX_DATAERR = 65
-EX_UNAVAILABLE = 69
-EX_TEMPFAIL = 75
-EX_CONFIG = 78
 
 PASSWORD_VARIABLE = "SUPERUSER_PASSWORD"  # without our prefix: it is no setting of the service
 
@@ -50,17 +53,17 @@ def main(context: click.Context, config: Path | None) -> None:
 @click.pass_obj
 def serve(config: Path | None) -> None:
     """Answer HTTP requests, and deliver mail beside them."""
-    settings = _settings(config)
+    settings = settings_of(config)
     from identity.entrypoints import server
 
     server.configure_logging()
     for number in server.STOPPING_SIGNALS:
         signal.signal(number, lambda *_: sys.exit())
-    _run(settings, _ready)
+    run(settings, ready)
     try:
         listener = server.listen(settings)
     except OSError as error:
-        _fail(
+        fail(
             EX_UNAVAILABLE,
             f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}; "
             "another address is set by IDENTITY_HOST and IDENTITY_PORT",
@@ -82,7 +85,7 @@ def migrate(config: Path | None) -> None:
         await schema.upgrade()
         return True
 
-    changed = _run(_settings(config), upgrade)
+    changed = run(settings_of(config), upgrade)
     click.echo("The schema is up to date now." if changed else "The schema was up to date already.")
 
 
@@ -97,11 +100,11 @@ def migrate(config: Path | None) -> None:
 @click.pass_obj
 def createsuperuser(config: Path | None, username: str | None, email: str | None, noinput: bool) -> None:
     """Open an account with every permission."""
-    settings = _settings(config)
+    settings = settings_of(config)
     from identity.domain.errors import InvalidInput
 
     if settings.database_url == "memory:":
-        _fail(EX_CONFIG, "with memory: the account would be gone with this command")
+        fail(EX_CONFIG, "with memory: the account would be gone with this command")
     if noinput and not (username and email):
         raise click.UsageError("--noinput takes --username and --email too.")
     if noinput and PASSWORD_VARIABLE not in os.environ and sys.stdin.isatty():
@@ -130,12 +133,12 @@ def _open_superuser(settings: Settings, username: str, email: str, password: str
     from identity.domain.secrets import Secret
 
     async def register(container: Container) -> None:
-        await _ready(container)
+        await ready(container)
         await container.register_user()(
             username=username, email=email, password=Secret(password), superuser=True
         )
 
-    _run(settings, register)
+    run(settings, register)
 
 
 @main.command("deliver-mail", short_help="Deliver the mail that waits in the outbox.")
@@ -143,21 +146,21 @@ def _open_superuser(settings: Settings, username: str, email: str, password: str
 @click.pass_obj
 def deliver_mail(config: Path | None, once: bool) -> None:
     """Deliver the mail that waits in the outbox, as a process of its own."""
-    settings = _settings(config)
+    settings = settings_of(config)
     from identity.entrypoints import server
     from identity.entrypoints.worker import working
 
     server.configure_logging()
 
     async def deliver_due(container: Container) -> Counter[str]:
-        await _ready(container)
+        await ready(container)
         deliver, outcomes = container.deliver_mail(), Counter[str]()
         while outcome := await deliver():
             outcomes[outcome.value] += 1
         return outcomes
 
     async def deliver_for_ever(container: Container) -> None:
-        await _ready(container)
+        await ready(container)
         stopping = asyncio.Event()
         for number in server.STOPPING_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -169,13 +172,13 @@ def deliver_mail(config: Path | None, once: bool) -> None:
             await stopping.wait()
 
     if once:
-        outcomes = _run(settings, deliver_due)
+        outcomes = run(settings, deliver_due)
         counts = (f"{outcomes[word]} {word}" for word in ("sent", "dropped", "deferred", "dead"))
         click.echo(f"Mails: {', '.join(counts)}.")
         if outcomes["deferred"] or outcomes["dead"]:
             sys.exit(EX_TEMPFAIL)
     else:
-        _run(settings, deliver_for_ever)
+        run(settings, deliver_for_ever)
 
 
 @main.command("mail-test", short_help="Send a test mail.")
@@ -183,7 +186,7 @@ def deliver_mail(config: Path | None, once: bool) -> None:
 @click.pass_obj
 def mail_test(config: Path | None, address: str) -> None:
     """Send a test mail to ADDRESS, now and without the outbox."""
-    settings = _settings(config)
+    settings = settings_of(config)
     from identity.application.mail import TestMail
     from identity.domain.errors import MailDeferred, MailRefused
     from identity.domain.names import EmailAddress, Username
@@ -199,13 +202,13 @@ def mail_test(config: Path | None, address: str) -> None:
         await container.mailer().send(message)
 
     try:
-        _run(settings, send)
+        run(settings, send)
     except Malformed as malformed:
-        _fail(EX_DATAERR, " ".join(malformed.problems))
+        fail(EX_DATAERR, " ".join(malformed.problems))
     except MailDeferred as deferral:
-        _fail(EX_TEMPFAIL, f"not sent, but it may work later: {deferral}")
+        fail(EX_TEMPFAIL, f"not sent, but it may work later: {deferral}")
     except MailRefused as refusal:
-        _fail(EX_UNAVAILABLE, f"not sent: {refusal}")
+        fail(EX_UNAVAILABLE, f"not sent: {refusal}")
     click.echo(f"A test mail to {address} was handed over.")
 
 
@@ -215,15 +218,15 @@ def mail_test(config: Path | None, address: str) -> None:
 def purge(config: Path | None, as_json: bool) -> None:
     """Delete what is long expired. The server does so every hour by itself."""
 
-    async def run(container: Container) -> dict[str, int]:
+    async def work(container: Container) -> dict[str, int]:
         from dataclasses import asdict
 
-        await _ready(container)
+        await ready(container)
         return asdict(await container.purge_expired()())
 
-    counts = _run(_settings(config), run)
+    counts = run(settings_of(config), work)
     if as_json:
-        _print_json(counts)
+        print_json(counts)
     else:
         words = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())
         click.echo(f"Deleted {words}.")
@@ -241,14 +244,14 @@ def purge(config: Path | None, as_json: bool) -> None:
 @click.pass_obj
 def calibrate(config: Path | None, within: int, as_json: bool) -> None:
     """Find the most memory that Argon2id may use for a password on this machine."""
-    settings = _settings(config)
+    settings = settings_of(config)
     if settings.hasher != "argon2":
-        _fail(EX_CONFIG, f"IDENTITY_HASHER={settings.hasher} is calibrated by its own means")
+        fail(EX_CONFIG, f"IDENTITY_HASHER={settings.hasher} is calibrated by its own means")
     from datetime import timedelta
 
     limit = timedelta(milliseconds=within)
 
-    async def run(container: Container) -> list[Measurement]:
+    async def work(container: Container) -> list[Measurement]:
         measured = []
         async for each in container.calibrate()(within=limit):
             measured.append(each)
@@ -258,9 +261,9 @@ def calibrate(config: Path | None, within: int, as_json: bool) -> None:
                 )
         return measured
 
-    fitting = [each for each in _run(settings, run) if each.duration <= limit]
+    fitting = [each for each in run(settings, work) if each.duration <= limit]
     if not fitting:
-        _fail(
+        fail(
             EX_UNAVAILABLE,
             f"this machine needs more than {within} ms even at the floor: allow more by --within, or fewer "
             "by IDENTITY_ARGON2_TIME_COST",
@@ -268,117 +271,12 @@ def calibrate(config: Path | None, within: int, as_json: bool) -> None:
     best = max(fitting, key=lambda each: each.memory_cost)
     milliseconds = best.duration.total_seconds() * 1000
     if as_json:
-        _print_json({"memory_cost": best.memory_cost, "milliseconds": round(milliseconds, 1)})
+        print_json({"memory_cost": best.memory_cost, "milliseconds": round(milliseconds, 1)})
     else:
         click.echo(f"IDENTITY_ARGON2_MEMORY_COST={best.memory_cost}")
 
 
-@main.group()
-def keys() -> None:
-    """The keys that sign tokens."""
-
-
-@keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print them as a JSON array.")
-@click.pass_obj
-def list_keys(config: Path | None, as_json: bool) -> None:
-    """Show every key and what it does now."""
-
-    async def run(container: Container) -> list[dict[str, str | None]]:
-        await _ready(container)
-        return [
-            {
-                "kid": listed.key.kid,
-                "algorithm": listed.key.algorithm,
-                "state": listed.state,
-                "created_at": listed.key.created_at.isoformat(timespec="seconds"),
-                "signs_from": listed.key.signs_from.isoformat(timespec="seconds"),
-                "retired_at": retired.isoformat(timespec="seconds")
-                if (retired := listed.key.retired_at)
-                else None,
-            }
-            for listed in await container.list_keys()()
-        ]
-
-    settings = _settings_with_keys(config)
-    rows = _run(settings, run)
-    if as_json:
-        _print_json(rows)
-        return
-    for row in rows:
-        end = f"  retired at {row['retired_at']}" if row["retired_at"] else ""
-        click.echo(
-            f"{row['kid']}  {row['algorithm']}  {row['state']:<9}  signs from {row['signs_from']}{end}"
-        )
-    if settings.shared_key is not None:
-        click.echo("Tokens are signed with IDENTITY_SHARED_KEY; these keys only verify.", err=True)
-
-
-@keys.command()
-@click.option("--now", is_flag=True, help="Sign with it in ten seconds, not in a day.")
-@click.pass_obj
-def rotate(config: Path | None, now: bool) -> None:
-    """Add the next key. The present one goes on verifying what it has signed."""
-
-    async def run(container: Container) -> SigningKey | None:
-        await _ready(container)
-        key: SigningKey | None = await container.rotate_keys()(soon=now)
-        return key
-
-    settings = _settings_with_keys(config)
-    key = _run(settings, run)
-    if settings.shared_key is not None:
-        click.echo(
-            "Tokens are still signed with IDENTITY_SHARED_KEY, which does not rotate; this key signs nothing "
-            "until IDENTITY_TOKEN_ALGORITHM is another.",
-            err=True,
-        )
-    if key is None:
-        click.echo("A next key is waiting for its time already; with --now another one signs at once.")
-    else:
-        click.echo(f"Key {key.kid} signs from {key.signs_from.isoformat(timespec='seconds')} on.")
-
-
-@keys.command()
-@click.argument("kid")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.pass_obj
-def retire(config: Path | None, kid: str, yes: bool) -> None:
-    """Refuse every token that the key KID has signed, at once: for one that has leaked."""
-    settings = _settings_with_keys(config)
-    from identity.application.signing_keys import NoSuchKey
-
-    async def look(container: Container) -> None:
-        await _ready(container)
-        if all(each.key.kid != kid or each.key.retired_at for each in await container.list_keys()()):
-            raise NoSuchKey(kid)
-
-    async def run(container: Container) -> None:
-        await _ready(container)
-        await container.retire_key()(kid=kid)
-
-    try:
-        if not yes:
-            _run(settings, look)
-            click.confirm("Whoever logged in with this key has to log in again. Retire it?", abort=True)
-        _run(settings, run)
-    except NoSuchKey:
-        _fail(EX_DATAERR, f"there is no key {kid}, or it is retired already")
-    click.echo(f"Key {kid} is retired. Every process knows within five seconds.")
-
-
-@keys.command()
-@click.pass_obj
-def reencrypt(config: Path | None) -> None:
-    """Seal all keys under IDENTITY_SECRET; what IDENTITY_SECRET_PREVIOUS sealed is opened with that."""
-
-    async def run(container: Container) -> int:
-        await _ready(container)
-        count: int = await container.reencrypt_keys()()
-        return count
-
-    count = _run(_settings_with_keys(config), run)
-    click.echo(f"Keys sealed under the present secret: {count}.")
+main.add_command(keys)
 
 
 @main.command("settings", short_help="Show every setting.")
@@ -386,78 +284,19 @@ def reencrypt(config: Path | None) -> None:
 @click.pass_obj
 def show_settings(config: Path | None, as_json: bool) -> None:
     """Show every setting with its value, default and meaning; secrets hidden."""
-    settings = _settings(config)
+    settings = settings_of(config)
     import msgspec
 
     from identity.settings import describe
 
     rows = describe(settings)
     if as_json:
-        _print_json(msgspec.to_builtins(rows))
+        print_json(msgspec.to_builtins(rows))
         return
     for row in rows:
         click.echo(f"{click.style(row.name, bold=True)}={row.value}")
         default = "" if row.is_default else f" Default: {row.default or '(none)'}"
         click.echo(f"    {row.meaning}{default}")
-
-
-def _settings(config: Path | None) -> Settings:
-    """The settings of this process. Ends it with status 78 and one message when any is wrong."""
-    from identity.settings import Settings, SettingsError
-
-    try:
-        return Settings.load(os.environ, config)
-    except SettingsError as error:
-        _fail(EX_CONFIG, str(error))
-
-
-def _settings_with_keys(config: Path | None) -> Settings:
-    settings = _settings(config)
-    if settings.database_url == "memory:":
-        _fail(EX_CONFIG, "with memory: the server's keys are known to nobody else, and gone with it")
-    return settings
-
-
-def _run(settings: Settings, work: Callable[[Container], Coroutine[Any, Any, T]]) -> T:
-    """Does the work with a container of its own. What an operator must mend ends the process in one line."""
-    from identity.application.ports import SchemaTooNew
-    from identity.container import build_container
-    from identity.domain.errors import Unavailable
-    from identity.domain.signing_key import UnreadableKey
-    from identity.entrypoints.server import SchemaOutdated
-    from identity.settings import SettingsError
-
-    async def run() -> T:
-        container = build_container(settings)
-        try:
-            return await work(container)
-        finally:
-            await container.storage().dispose()
-
-    try:
-        return asyncio.run(run())
-    except SettingsError as error:
-        _fail(EX_CONFIG, str(error))
-    except Unavailable as error:
-        _fail(EX_UNAVAILABLE, f"cannot use the database: {error}")
-    except SchemaOutdated as error:
-        _fail(EX_CONFIG, str(error))
-    except SchemaTooNew as error:
-        _fail(EX_CONFIG, f"the database was migrated by a newer version of identity: {error}")
-    except UnreadableKey:
-        _fail(
-            EX_CONFIG,
-            "the signing keys in the database do not open with this secret: set the IDENTITY_SECRET or "
-            "IDENTITY_SECRET_FILE they were made with, or that as IDENTITY_SECRET_PREVIOUS",
-        )
-    except OSError as error:
-        _fail(EX_CONFIG, str(error))
-
-
-async def _ready(container: Container) -> None:
-    from identity.entrypoints.server import prepare
-
-    await prepare(container)
 
 
 def _password(noinput: bool) -> str:
@@ -466,14 +305,3 @@ def _password(noinput: bool) -> str:
     if PASSWORD_VARIABLE in os.environ:
         return os.environ[PASSWORD_VARIABLE]
     return sys.stdin.readline().removesuffix("\n")
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    click.echo(json.dumps(value, indent=2))
-
-
-def _fail(status: int, message: str) -> NoReturn:
-    click.echo(f"identity: {message}", err=True)
-    sys.exit(status)
