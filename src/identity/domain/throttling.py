@@ -96,24 +96,22 @@ class Count:
     failures: int = 0
     reserved: int = 0
     reserved_until: datetime
-    blocked_until: datetime | None = None
+    blocked_until: datetime
     ends_at: datetime
     """When the failures are forgotten."""
 
     @classmethod
     def nothing(cls, *, at: datetime) -> Self:
-        return cls(reserved_until=at, ends_at=at)
+        return cls(reserved_until=at, blocked_until=at, ends_at=at)
 
     def has_room(self, allowance: Allowance, *, at: datetime) -> bool:
         count = self._as_of(at)
         is_free = count.failures + count.reserved < allowance.free
-        return is_free or (count.reserved == 0 and self.waits(at=at) is None)
+        return is_free or (count.reserved == 0 and self.blocked_until <= at)
 
     def waits(self, *, at: datetime) -> timedelta | None:
         """How long from now; `None` when nothing but reservations stands in the way."""
-        if self.blocked_until is None or self.blocked_until <= at:
-            return None
-        return self.blocked_until - at
+        return self.blocked_until - at if self.blocked_until > at else None
 
     def reserving(self, *, at: datetime) -> Self:
         count = self._as_of(at)
@@ -126,15 +124,16 @@ class Count:
         """One more failure, of an attempt that had reserved its place or of none."""
         failures = self._as_of(at).failures + 1
         ends_at = allowance.ends_at(at=at, running_until=self.ends_at)
-        blocked_until = None
         if failures >= allowance.stop:
             blocked_until = ends_at
         elif failures >= allowance.free:
             blocked_until = at + allowance.wait(failures - allowance.free)
+        else:
+            blocked_until = at
         return replace(self, failures=failures, blocked_until=blocked_until, ends_at=ends_at)
 
-    def emptied(self, *, until: datetime) -> Self:
-        return replace(self, failures=0, blocked_until=None, ends_at=until)
+    def emptied(self, *, at: datetime, until: datetime) -> Self:
+        return replace(self, failures=0, blocked_until=at, ends_at=until)
 
     def _as_of(self, at: datetime) -> Self:
         return replace(

@@ -43,9 +43,9 @@ class MemoryRateLimiter:
             self._counts[each.key] = self._count(each.key, at).releasing()
             if each.bucket.favoured is not None:
                 favoured = self._count(each.bucket.favoured, at)
-                self._counts[each.bucket.favoured] = favoured.emptied(until=at + FAVOURED_FOR)
+                self._counts[each.bucket.favoured] = favoured.emptied(at=at, until=at + FAVOURED_FOR)
                 own = self._count(each.bucket.key, at)
-                self._counts[each.bucket.key] = own.emptied(until=at)
+                self._counts[each.bucket.key] = own.emptied(at=at, until=at)
 
     async def count(self, bucket: Bucket, *, at: datetime) -> None:
         await asyncio.sleep(0)
@@ -61,7 +61,7 @@ class MemoryRateLimiter:
             if key is not None and key in self._counts:
                 count = self._counts[key]
                 until = at if key == bucket.key else count.ends_at
-                self._counts[key] = count.emptied(until=until)
+                self._counts[key] = count.emptied(at=at, until=until)
 
     async def purge(self, *, ended_before: datetime, limit: int) -> int:
         over = [

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, null, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity.adapters.sql.schema import rate_limits
@@ -34,17 +34,16 @@ _FAILURES = case((_c.ends_at > _NOW, _c.failures), else_=0)
 _RESERVED = case((_c.reserved_until > _NOW, _c.reserved), else_=0)
 _ONE_RESERVED_LESS = case((_c.reserved > 0, _c.reserved - 1), else_=0)
 _IS_FAVOURED = _c.ends_at > _NOW
-_IS_OPEN = or_(_c.blocked_until.is_(None), _c.blocked_until <= _NOW)
 _THIS = update(rate_limits).where(_c.digest == bindparam("this"))
 
 _RESERVE = _THIS.where(
-    or_(bindparam("free") > _FAILURES + _RESERVED, and_(_RESERVED == 0, _IS_OPEN))
+    or_(bindparam("free") > _FAILURES + _RESERVED, and_(_RESERVED == 0, _c.blocked_until <= _NOW))
 ).ordered_values((_c.reserved, _RESERVED + 1), (_c.reserved_until, bindparam("reserved_for", type_=Instant)))
 _RESERVE_FAVOURED = _RESERVE.where(_IS_FAVOURED)
 _FAVOURED = select(_c.digest).where(_c.digest == bindparam("this"), _IS_FAVOURED)
 _BLOCKED_UNTIL = select(_c.blocked_until).where(_c.digest == bindparam("this"))
 _RELEASE = _THIS.values(reserved=_ONE_RESERVED_LESS)
-_FORGIVE = _THIS.values(failures=0, blocked_until=null())
+_FORGIVE = _THIS.values(failures=0, blocked_until=_NOW)
 _EMPTY = _FORGIVE.values(ends_at=bindparam("until", type_=Instant))
 _EMPTY_AND_RELEASE = _EMPTY.values(reserved=_ONE_RESERVED_LESS)
 _IS_OVER = and_(_c.ends_at < bindparam("before"), _c.reserved_until < bindparam("before"))
@@ -61,7 +60,7 @@ def _failing(*, keeps_its_end: bool) -> Update:
     waits = {beyond: bindparam(f"wait_{beyond}", type_=Instant) for beyond in range(DOUBLINGS)}
     blocked_until = case(
         (failures >= bindparam("stop"), ends_at),
-        (failures < bindparam("free"), null()),
+        (failures < bindparam("free"), _NOW),
         else_=case(waits, value=failures - bindparam("free"), else_=last_wait),
     )
     return _THIS.ordered_values(
@@ -73,7 +72,7 @@ def _failing(*, keeps_its_end: bool) -> Update:
 
 
 _FAIL = {True: _failing(keeps_its_end=True), False: _failing(keeps_its_end=False)}
-_COUNT = {keeps: statement.where(_IS_OPEN) for keeps, statement in _FAIL.items()}
+_COUNT = {keeps: statement.where(_c.blocked_until <= _NOW) for keeps, statement in _FAIL.items()}
 
 
 class SqlRateLimiter:
@@ -102,7 +101,7 @@ class SqlRateLimiter:
                 # In the order of reserving, as two that lock in different orders wait for each other.
                 await self._favour(connection, favoured, at, is_reserved=each.key == favoured)
                 empty = _EMPTY if each.key == favoured else _EMPTY_AND_RELEASE
-                await connection.execute(empty, {"this": each.bucket.key, "until": at})
+                await connection.execute(empty, {"this": each.bucket.key, "now": at, "until": at})
 
     async def count(self, bucket: Bucket, *, at: datetime) -> None:
         async with self._storage.transaction() as connection:
@@ -115,8 +114,8 @@ class SqlRateLimiter:
     async def empty(self, bucket: Bucket, *, at: datetime) -> None:
         async with self._storage.transaction() as connection:
             if bucket.favoured is not None:
-                await connection.execute(_FORGIVE, {"this": bucket.favoured})
-            await connection.execute(_EMPTY, {"this": bucket.key, "until": at})
+                await connection.execute(_FORGIVE, {"this": bucket.favoured, "now": at})
+            await connection.execute(_EMPTY, {"this": bucket.key, "now": at, "until": at})
 
     async def purge(self, *, ended_before: datetime, limit: int) -> int:
         async with self._storage.transaction() as connection:
@@ -145,7 +144,7 @@ class SqlRateLimiter:
     ) -> None:
         empty = _EMPTY_AND_RELEASE if is_reserved else _EMPTY
         until = at + FAVOURED_FOR
-        if not (await connection.execute(empty, {"this": key, "until": until})).rowcount:
+        if not (await connection.execute(empty, {"this": key, "now": at, "until": until})).rowcount:
             await self._add(connection, key, at, until=until)
 
     async def _add(
@@ -157,7 +156,7 @@ class SqlRateLimiter:
             "failures": 0,
             "reserved": 0,
             "reserved_until": at,
-            "blocked_until": None,
+            "blocked_until": at,
             "ends_at": until or at,
         }
         await connection.execute(self._storage.dialect.insert_unless_taken(rate_limits, _c.digest), row)

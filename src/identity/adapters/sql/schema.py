@@ -137,7 +137,7 @@ rate_limits = Table(
     Column("failures", Integer, nullable=False),
     Column("reserved", Integer, nullable=False),
     Column("reserved_until", Instant, nullable=False),
-    Column("blocked_until", Instant),
+    Column("blocked_until", Instant, nullable=False),
     Column("ends_at", Instant, nullable=False),
     Index(None, "ends_at"),
 )

@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer, nullable=False),
         sa.Column("reserved", sa.Integer, nullable=False),
         sa.Column("reserved_until", Instant, nullable=False),
-        sa.Column("blocked_until", Instant),
+        sa.Column("blocked_until", Instant, nullable=False),
         sa.Column("ends_at", Instant, nullable=False),
         sa.PrimaryKeyConstraint("digest", name="pk_rate_limits"),
         if_not_exists=True,
