@@ -46,7 +46,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """`free` in a row without a wait, then 1 s after the next, 2 s, 4 s, up to `longest`; none beyond `stop`.
+    """`free` in a row without a wait; the next waits 1 s, then 2 s, 4 s, up to `longest`; none after `stop`.
 
     A success forgets them, and so does `length` without a failure. NIST SP 800-63B, 3.2.2, asks for a stop
     at 100 in a row at the latest.
@@ -107,10 +107,12 @@ class Count:
     def has_room(self, allowance: Allowance, *, at: datetime) -> bool:
         count = self._as_of(at)
         is_free = count.failures + count.reserved < allowance.free
-        return is_free or (count.reserved == 0 and self.blocked_until <= at)
+        return is_free or (count.reserved == 0 and self.waits(allowance, at=at) is None)
 
-    def waits(self, *, at: datetime) -> timedelta | None:
+    def waits(self, allowance: Allowance, *, at: datetime) -> timedelta | None:
         """How long from now; `None` when nothing but reservations stands in the way."""
+        if self._as_of(at).failures < allowance.free:
+            return None  # whatever another machine, whose clock is ahead, wrote last
         return self.blocked_until - at if self.blocked_until > at else None
 
     def reserving(self, *, at: datetime) -> Self:

@@ -23,7 +23,7 @@ class MemoryRateLimiter:
         for each in reservations:
             count = self._count(each.key, at)
             if not count.has_room(each.bucket.allowance, at=at):
-                wait = count.waits(at=at)
+                wait = count.waits(each.bucket.allowance, at=at)
                 if wait is None:
                     return None
                 raise Throttled(wait)
@@ -50,7 +50,7 @@ class MemoryRateLimiter:
     async def count(self, bucket: Bucket, *, at: datetime) -> None:
         await asyncio.sleep(0)
         count = self._count(bucket.key, at)
-        wait = count.waits(at=at)
+        wait = count.waits(bucket.allowance, at=at)
         if wait is not None:
             raise Throttled(wait)
         self._counts[bucket.key] = count.failing(bucket.allowance, at=at)
