@@ -40,12 +40,14 @@ class MemoryRateLimiter:
     async def succeed(self, *reservations: Reservation, at: datetime) -> None:
         await asyncio.sleep(0)
         for each in reservations:
-            self._counts[each.key] = self._count(each.key, at).releasing()
+            if each.key in self._counts:
+                self._counts[each.key] = self._counts[each.key].releasing()
             if each.bucket.favoured is not None:
                 favoured = self._count(each.bucket.favoured, at)
                 self._counts[each.bucket.favoured] = favoured.emptied(at=at, until=at + FAVOURED_FOR)
-                own = self._count(each.bucket.key, at)
-                self._counts[each.bucket.key] = own.emptied(at=at, until=at)
+                if each.bucket.key in self._counts:
+                    own = self._counts[each.bucket.key]
+                    self._counts[each.bucket.key] = own.emptied(at=at, until=at)
 
     async def count(self, bucket: Bucket, *, at: datetime) -> None:
         await asyncio.sleep(0)

@@ -92,7 +92,12 @@ class SqlRateLimiter:
     async def fail(self, *reservations: Reservation, at: datetime) -> None:
         async with self._storage.transaction() as connection:
             for each in reservations:
-                await _count(connection, _FAIL, each.key, each.bucket.allowance, at, was_reserved=True)
+                for _ in range(2):
+                    if await _count(
+                        connection, _FAIL, each.key, each.bucket.allowance, at, was_reserved=True
+                    ):
+                        break
+                    await self._add(connection, each.key, at)
 
     async def succeed(self, *reservations: Reservation, at: datetime) -> None:
         async with self._storage.transaction() as connection:
