@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from identity.application.ports import RateLimiter
-from identity.domain.throttling import Backoff, Window
+from identity.domain.throttling import RESERVED_FOR, Backoff, Window
 from identity.testing.conformance import Conformance
 from identity.testing.rate_limiter.subject import (
     CROWDED,
@@ -52,14 +52,16 @@ class Concurrency(Conformance):
         of = bucket(allowance=Window(limit=FIFTY + 2, length=HOUR))
         reservations = [await placed(limiter, of) for _ in range(FIFTY)]
         await _fifty(lambda number: limiter.fail(*reservations[number], at=NOW))
-        assert await places_in(limiter, of) == 2
+        for at in (NOW, NOW + RESERVED_FOR):  # a failure that is lost may leave its reservation in its place
+            assert await places_in(limiter, of, at=at) == 2
 
     async def test_no_place_is_lost_when_some_of_fifty_give_theirs_back(self, limiter: RateLimiter) -> None:
         of = bucket(allowance=Window(limit=FIFTY, length=HOUR))
         reservations = [await placed(limiter, of) for _ in range(FIFTY)]
         settle = (limiter.succeed, limiter.fail)
         await _fifty(lambda number: settle[number % 2](*reservations[number], at=NOW))
-        assert await places_in(limiter, of) == FIFTY // 2
+        for at in (NOW, NOW + RESERVED_FOR):
+            assert await places_in(limiter, of, at=at) == FIFTY // 2
 
     async def test_of_fifty_that_are_counted_at_once_no_more_pass_than_are_free(
         self, limiter: RateLimiter
