@@ -18,7 +18,8 @@ HEAD = """# Planted faults
 
 Each of these adapters is broken on purpose. The test beside it failed on it, and passed on an honest one:
 `test_planted_storage_faults.py`, `test_planted_limiter_faults.py` and `test_planted_adapter_faults.py` show
-it anew in every run. What a state machine finds of the storages' faults, `test_storage_machine_sees.py` shows.
+it anew in every run. What a state machine finds of these faults, `test_storage_machine_sees.py` and
+`test_rate_limiter_machine.py` show.
 
 | adapter | fault | caught by |
 |---|---|---|
