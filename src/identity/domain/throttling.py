@@ -17,7 +17,7 @@ RESERVED_FOR = timedelta(seconds=30)
 """How long a reservation stands that nobody settles: longer than it takes to judge an attempt."""
 
 FAVOURED_FOR = timedelta(days=30)
-"""How long a key that was favoured by a success is counted by itself."""
+"""How long a key that was favoured by a success is counted by itself; a failure there prolongs it."""
 
 DOUBLINGS = 10  # 2^10 seconds are more than the longest wait
 
