@@ -156,6 +156,11 @@ class TestClocks:
         count = reserved(5, failed(7).emptied(at=NOW, until=NOW + 30 * DAY))
         assert count.waits(LOGIN, at=NOW - SECOND) is None
 
+    def test_a_clock_that_is_ahead_forgets_nothing_for_the_others_by_reserving(self) -> None:
+        ahead = NOW + LOGIN.length
+        count = failed(7).reserving(at=ahead).releasing()
+        assert count.waits(LOGIN, at=NOW) == 4 * SECOND
+
     def test_a_clock_that_is_set_back_leaves_what_was_blocked_blocked(self) -> None:
         assert not failed(5).has_room(LOGIN, at=NOW - DAY)
         assert not failed(30, ADDRESS).has_room(ADDRESS, at=NOW - DAY)

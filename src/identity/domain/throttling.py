@@ -116,8 +116,8 @@ class Count:
         return self.blocked_until - at if self.blocked_until > at else None
 
     def reserving(self, *, at: datetime) -> Self:
-        count = self._as_of(at)
-        return replace(count, reserved=count.reserved + 1, reserved_until=at + RESERVED_FOR)
+        # The failures stay as they are: a clock that is ahead is not to forget them for all others.
+        return replace(self, reserved=self._as_of(at).reserved + 1, reserved_until=at + RESERVED_FOR)
 
     def releasing(self) -> Self:
         return replace(self, reserved=max(self.reserved - 1, 0))
