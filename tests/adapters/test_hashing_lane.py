@@ -241,6 +241,18 @@ class TestTheQueue:
         assert len(lane.order) == slots + waiting
         assert await lane.is_free(slots)
 
+    async def test_who_went_away_does_not_make_it_longer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(hashing_lane, "FIRST_GUESS", 0.1)
+        lane = Lane(1, timedelta(seconds=0.25))
+        first = await lane.asks("first")
+        for _ in range(10):
+            waiting = [await lane.asks("waiting") for _ in range(2)]
+            assert not any(attempt.task.done() for attempt in waiting)
+            for attempt in waiting:
+                attempt.task.cancel()
+            await settled()
+        await first.ends()
+
     async def test_long_turns_make_it_short(self) -> None:
         lane = Lane(patience=A_MOMENT)
         async with lane.lane.turn():

@@ -236,6 +236,14 @@ class ForgetsToGiveBack(Broken):
             self.change(key, reserved=reserved)
 
 
+class GivesBackMoreThanWasTaken(Broken):
+    async def succeed(self, *reservations: Reservation, at: datetime) -> None:
+        taken = {each.key: self._counts[each.key].reserved for each in reservations}
+        await super().succeed(*reservations, at=at)
+        for key, reserved in taken.items():
+            self.change(key, reserved=reserved - 1)
+
+
 class CountsAFailureTwice(Broken):
     """Once as a failure, and once as a reservation until it lapses."""
 
@@ -443,6 +451,7 @@ FAULTS: Mapping[str, Callable[[], RateLimiter]] = {
     "it counts before it refuses": CountsBeforeRefusing,
     "what is refused to be counted is counted": CountsWhatItRefusesToCount,
     "a reservation never lapses": NeverLapses,
+    "more is given back than was taken": GivesBackMoreThanWasTaken,
     "what is counted has a bucket of its own": CountsBesidesReservations,
     "what is counted has no limit": CountsWithoutLimit,
     "the last write makes everybody wait": MakesEverybodyWaitForTheLastWrite,

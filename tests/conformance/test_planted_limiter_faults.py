@@ -36,6 +36,7 @@ CAUGHT_BY: Mapping[str, str] = {
     "it counts before it refuses": "Behaviour.test_an_attempt_that_is_refused_counts_nowhere",
     "what is refused to be counted is counted": "Behaviour.test_an_attempt_that_is_refused_counts_nowhere",
     "a reservation never lapses": "Behaviour.test_a_reservation_that_nobody_settles_lapses",
+    "more is given back than was taken": ("Behaviour.test_places_that_are_given_back_late_do_not_add_any"),
     "what is counted has a bucket of its own": (
         "Behaviour.test_what_is_counted_shares_its_bucket_with_what_is_reserved"
     ),

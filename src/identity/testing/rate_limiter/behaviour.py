@@ -125,6 +125,13 @@ class Behaviour(Conformance):
         assert await reserves(limiter, bucket(), at=NOW + RESERVED_FOR - MICROSECOND) == CROWDED
         assert await places_in(limiter, bucket(), at=NOW + RESERVED_FOR) == 3
 
+    async def test_places_that_are_given_back_late_do_not_add_any(self, limiter: RateLimiter) -> None:
+        late, at = await placed(limiter, bucket()), NOW + RESERVED_FOR
+        reservations = await placed(limiter, bucket(), at=at)
+        for each in (late, reservations):
+            await limiter.succeed(*each, at=at)
+        assert [await reserves(limiter, bucket(), at=at) for _ in range(4)] == [FREE] * 3 + [CROWDED]
+
     async def test_what_is_counted_shares_its_bucket_with_what_is_reserved(
         self, limiter: RateLimiter
     ) -> None:
