@@ -274,6 +274,20 @@ def test_no_name_or_value_forges_a_line():
         ("ARGON2_TIME_COST", "1"),
         ("ARGON2_MEMORY_COST", "19455"),
         ("ARGON2_PARALLELISM", "0"),
+        ("HASHING_MEMORY", "18"),
+        ("HASHING_MEMORY", "1 GiB"),
+        ("LOGIN_FREE_FAILURES", "0"),
+        ("LOGIN_FAILURES", "0"),
+        ("LOGIN_FAILURES", "101"),
+        ("ADDRESS_FAILURES", "0"),
+        ("ADDRESS_REQUESTS", "0"),
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8;192.168.0.0/16"),
+        ("TRUSTED_PROXIES", "proxy.example"),
+        ("TRUSTED_PROXIES", "10.0.0.1:8080"),
+        ("TRUSTED_PROXIES", "167772161"),
         ("TEMPLATES", "no/such/directory"),
         ("AUTO_MIGRATE", "perhaps"),
         ("DELIVER_MAIL", ""),
@@ -344,6 +358,16 @@ def test_origins_are_separated_by_commas_and_may_be_none():
     assert load(CORS_ORIGINS="").cors_origins == ()
 
 
+def test_trusted_proxies_are_networks_or_addresses_and_none_unless_set(toml):
+    assert load().trusted_proxies == ()
+    assert load(TRUSTED_PROXIES="").trusted_proxies == ()
+    found = ("10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32")
+    assert load(TRUSTED_PROXIES="10.0.0.0/8, 192.0.2.1,2001:0DB8::/32").trusted_proxies == found
+    config = toml('trusted_proxies = ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"]')
+    assert load(config).trusted_proxies == found
+    assert row(load(config), "IDENTITY_TRUSTED_PROXIES").value == ",".join(found)
+
+
 def test_a_trailing_slash_of_a_base_url_is_dropped():
     settings = load(PUBLIC_URL="https://id.example/", FRONTEND_URL="https://app.example/a/")
     assert (settings.public_url, settings.frontend_url) == ("https://id.example", "https://app.example/a")
@@ -383,6 +407,20 @@ def test_an_access_token_has_another_audience_than_a_refresh_token():
     assert problem(AUDIENCE="https://id.example", ISSUER="https://id.example") == (
         "IDENTITY_AUDIENCE must differ from IDENTITY_ISSUER"
     )
+
+
+def test_no_more_failures_are_free_than_there_may_be():
+    assert problem(LOGIN_FREE_FAILURES="11", LOGIN_FAILURES="10") == (
+        "IDENTITY_LOGIN_FREE_FAILURES must not be more than IDENTITY_LOGIN_FAILURES"
+    )
+    assert problem(LOGIN_FAILURES="4").startswith("IDENTITY_LOGIN_FREE_FAILURES ")
+    assert load(LOGIN_FREE_FAILURES="10", LOGIN_FAILURES="10").login_failures == 10
+    assert problem(LOGIN_FREE_FAILURES="many", LOGIN_FAILURES="4").startswith("IDENTITY_LOGIN_FREE_FAILURES ")
+
+
+def test_the_memory_for_hashing_is_that_of_the_machine_unless_set():
+    assert load(HASHING_MEMORY="").hashing_memory is None
+    assert load(HASHING_MEMORY="512").hashing_memory == 512
 
 
 def test_a_stop_may_be_immediate():

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.conformance import broken_adapters as broken
+from tests.conformance import broken_lanes as lanes
 from tests.conformance.broken_adapters import CarefulMailer, RefusedMailer, ScryptHasher, UnreachableMailer
 
 from identity.adapters.mail.jinja import JinjaRenderer
@@ -18,6 +19,7 @@ from identity.domain.errors import IdentityError
 from identity.testing.clock import ClockConformance
 from identity.testing.common_passwords import CommonPasswordsConformance
 from identity.testing.hasher import HasherConformance
+from identity.testing.hashing_lane import HashingLaneConformance
 from identity.testing.mailer import Delivered, MailerConformance
 from identity.testing.randomness import RandomnessConformance
 from identity.testing.renderer import RendererConformance
@@ -185,6 +187,23 @@ CAUGHT_BY: Mapping[type, str] = {
     broken.CommonPasswordsByPrefix: "CommonPasswordsConformance.test_a_password_of_one_s_own_is_not_found",
     broken.CommonPasswordsInOneText: "CommonPasswordsConformance.test_odd_texts_are_simply_not_found",
     broken.CommonPasswordsInUtf8: "CommonPasswordsConformance.test_odd_texts_are_simply_not_found",
+    # lanes for hashing
+    lanes.LaneOfOneMore: "HashingLaneConformance.test_as_many_have_their_turn_at_once_as_there_are_slots",
+    lanes.LaneThatServesTheLastFirst: "HashingLaneConformance.test_turns_come_in_the_order_of_asking",
+    lanes.LaneThatLosesASlotToAnError: (
+        "HashingLaneConformance.test_a_turn_that_raises_gives_its_slot_to_the_next"
+    ),
+    lanes.LaneThatForgetsNobody: (
+        "HashingLaneConformance.test_whoever_goes_away_while_waiting_gives_up_their_place"
+    ),
+    lanes.LaneThatLosesATurnThatNobodyTakes: (
+        "HashingLaneConformance.test_whoever_goes_away_when_their_turn_has_come_gives_it_to_the_next"
+    ),
+    lanes.LaneOfEndlessPatience: "HashingLaneConformance.test_whoever_would_wait_for_too_long_is_refused",
+    lanes.LaneThatTakesTheLate: (
+        "HashingLaneConformance.test_whoever_asks_again_has_no_more_time_than_at_first"
+    ),
+    lanes.LaneThatKnowsNobody: "HashingLaneConformance.test_it_is_known_who_waits",
 }
 
 Fixtures = Mapping[str, Any]
@@ -239,6 +258,10 @@ async def of_common_passwords(fault: type | None) -> Fixtures:
     return {"common_passwords": fault(honest) if fault else honest, "common_password": "password"}
 
 
+async def of_lane(fault: type | None) -> Fixtures:
+    return {"new_lane": fault or lanes.Lane}
+
+
 KIT: Mapping[type, Callable[[type | None], Awaitable[Fixtures]]] = {
     HasherConformance: of_hasher,
     TokensConformance: of_tokens,
@@ -247,6 +270,7 @@ KIT: Mapping[type, Callable[[type | None], Awaitable[Fixtures]]] = {
     ClockConformance: of_clock,
     RandomnessConformance: of_randomness,
     CommonPasswordsConformance: of_common_passwords,
+    HashingLaneConformance: of_lane,
 }
 NAMED = {kit.__name__: kit for kit in KIT}
 

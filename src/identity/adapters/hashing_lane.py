@@ -36,6 +36,8 @@ class AsyncHashingLane:
     @asynccontextmanager
     async def turn(self, *, until: float | None = None) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
+        if until is not None and until <= loop.time():
+            raise self._full()  # even when nobody else waits: who asks again and again is to have an end
         await self._wait(self.deadline() if until is None else until)
         began_at = loop.time()
         try:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# Version 2, where a container sees its own group at the root, and version 1.
-_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _OWN_GROUP = Path("/proc/self/cgroup")
 _CGROUPS = Path("/sys/fs/cgroup")
+_V1_CGROUPS = "memory"  # a directory in the other
 
 
 def usable_cores() -> int:
@@ -21,18 +20,25 @@ def usable_memory() -> int:
 
 
 def _limits() -> list[Path]:
-    """Also those of the groups around ours: each of them holds."""
-    paths = list(_LIMITS)
+    """Also those of the groups around ours: each of them holds. A container may see its own at the root."""
+    groups = {"memory.max": "", "memory.limit_in_bytes": ""}  # of versions 2 and 1
     try:
         lines = _OWN_GROUP.read_text("ascii", errors="replace").splitlines()
     except OSError:
-        return paths
+        lines = []
     for line in lines:
         _, controllers, group = line.split(":", 2)
-        if not controllers:  # version 2
-            own = _CGROUPS / group.lstrip("/")
-            paths += [each / "memory.max" for each in (own, *own.parents) if each.is_relative_to(_CGROUPS)]
-    return paths
+        if not controllers:
+            groups["memory.max"] = group
+        elif "memory" in controllers.split(","):
+            groups["memory.limit_in_bytes"] = group
+    roots = {"memory.max": _CGROUPS, "memory.limit_in_bytes": _CGROUPS / _V1_CGROUPS}
+    return [limit for name, root in roots.items() for limit in _around(root, groups[name], name)]
+
+
+def _around(root: Path, group: str, name: str) -> list[Path]:
+    own = root / group.lstrip("/")
+    return [each / name for each in (own, *own.parents) if each.is_relative_to(root)]
 
 
 def _read(path: Path) -> int | None:

@@ -17,7 +17,7 @@ RESERVED_FOR = timedelta(seconds=30)
 """How long a reservation stands that nobody settles: longer than it takes to judge an attempt."""
 
 FAVOURED_FOR = timedelta(days=30)
-"""How long a key that was favoured by a success is counted by itself."""
+"""How long a key that was favoured by a success is counted by itself; a failure there prolongs it."""
 
 DOUBLINGS = 10  # 2^10 seconds are more than the longest wait
 
@@ -46,7 +46,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """`free` in a row without a wait, then 1 s after the next, 2 s, 4 s, up to `longest`; none beyond `stop`.
+    """`free` in a row without a wait; the next waits 1 s, then 2 s, 4 s, up to `longest`; none after `stop`.
 
     A success forgets them, and so does `length` without a failure. NIST SP 800-63B, 3.2.2, asks for a stop
     at 100 in a row at the latest.
@@ -107,15 +107,17 @@ class Count:
     def has_room(self, allowance: Allowance, *, at: datetime) -> bool:
         count = self._as_of(at)
         is_free = count.failures + count.reserved < allowance.free
-        return is_free or (count.reserved == 0 and self.blocked_until <= at)
+        return is_free or (count.reserved == 0 and self.waits(allowance, at=at) is None)
 
-    def waits(self, *, at: datetime) -> timedelta | None:
+    def waits(self, allowance: Allowance, *, at: datetime) -> timedelta | None:
         """How long from now; `None` when nothing but reservations stands in the way."""
+        if self._as_of(at).failures < allowance.free:
+            return None  # whatever another machine, whose clock is ahead, wrote last
         return self.blocked_until - at if self.blocked_until > at else None
 
     def reserving(self, *, at: datetime) -> Self:
-        count = self._as_of(at)
-        return replace(count, reserved=count.reserved + 1, reserved_until=at + RESERVED_FOR)
+        # The failures stay as they are: a clock that is ahead is not to forget them for all others.
+        return replace(self, reserved=self._as_of(at).reserved + 1, reserved_until=at + RESERVED_FOR)
 
     def releasing(self) -> Self:
         return replace(self, reserved=max(self.reserved - 1, 0))

@@ -23,7 +23,7 @@ class MemoryRateLimiter:
         for each in reservations:
             count = self._count(each.key, at)
             if not count.has_room(each.bucket.allowance, at=at):
-                wait = count.waits(at=at)
+                wait = count.waits(each.bucket.allowance, at=at)
                 if wait is None:
                     return None
                 raise Throttled(wait)
@@ -40,17 +40,19 @@ class MemoryRateLimiter:
     async def succeed(self, *reservations: Reservation, at: datetime) -> None:
         await asyncio.sleep(0)
         for each in reservations:
-            self._counts[each.key] = self._count(each.key, at).releasing()
+            if each.key in self._counts:
+                self._counts[each.key] = self._counts[each.key].releasing()
             if each.bucket.favoured is not None:
                 favoured = self._count(each.bucket.favoured, at)
                 self._counts[each.bucket.favoured] = favoured.emptied(at=at, until=at + FAVOURED_FOR)
-                own = self._count(each.bucket.key, at)
-                self._counts[each.bucket.key] = own.emptied(at=at, until=at)
+                if each.bucket.key in self._counts:
+                    own = self._counts[each.bucket.key]
+                    self._counts[each.bucket.key] = own.emptied(at=at, until=at)
 
     async def count(self, bucket: Bucket, *, at: datetime) -> None:
         await asyncio.sleep(0)
         count = self._count(bucket.key, at)
-        wait = count.waits(at=at)
+        wait = count.waits(bucket.allowance, at=at)
         if wait is not None:
             raise Throttled(wait)
         self._counts[bucket.key] = count.failing(bucket.allowance, at=at)

@@ -7,7 +7,7 @@ The columns are set in an order in which none is read after it was set: MariaDB 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, or_, select, update
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from identity.adapters.sql.schema import rate_limits
 from identity.adapters.sql.storage import SqlStorage
 from identity.adapters.sql.types import Instant
-from identity.domain.errors import Throttled
+from identity.domain.errors import Conflict, Throttled
 from identity.domain.secrets import Digest
 from identity.domain.throttling import (
     DOUBLINGS,
@@ -41,7 +41,9 @@ _RESERVE = _THIS.where(
 ).ordered_values((_c.reserved, _RESERVED + 1), (_c.reserved_until, bindparam("reserved_for", type_=Instant)))
 _RESERVE_FAVOURED = _RESERVE.where(_IS_FAVOURED)
 _FAVOURED = select(_c.digest).where(_c.digest == bindparam("this"), _IS_FAVOURED)
-_BLOCKED_UNTIL = select(_c.blocked_until).where(_c.digest == bindparam("this"))
+_BLOCKED_UNTIL = select(_c.blocked_until).where(
+    _c.digest == bindparam("this"), bindparam("free") <= _FAILURES, _c.blocked_until > _NOW
+)
 _RELEASE = _THIS.values(reserved=_ONE_RESERVED_LESS)
 _FORGIVE = _THIS.values(failures=0, blocked_until=_NOW)
 _EMPTY = _FORGIVE.values(ends_at=bindparam("until", type_=Instant))
@@ -72,7 +74,8 @@ def _failing(*, keeps_its_end: bool) -> Update:
 
 
 _FAIL = {True: _failing(keeps_its_end=True), False: _failing(keeps_its_end=False)}
-_COUNT = {keeps: statement.where(_c.blocked_until <= _NOW) for keeps, statement in _FAIL.items()}
+_MAY_FAIL = or_(bindparam("free") > _FAILURES, _c.blocked_until <= _NOW)
+_COUNT = {keeps: statement.where(_MAY_FAIL) for keeps, statement in _FAIL.items()}
 
 
 class SqlRateLimiter:
@@ -89,7 +92,12 @@ class SqlRateLimiter:
     async def fail(self, *reservations: Reservation, at: datetime) -> None:
         async with self._storage.transaction() as connection:
             for each in reservations:
-                await _count(connection, _FAIL, each.key, each.bucket.allowance, at, was_reserved=True)
+                for _ in range(2):
+                    if await _count(
+                        connection, _FAIL, each.key, each.bucket.allowance, at, was_reserved=True
+                    ):
+                        break
+                    await self._add(connection, each.key, at)
 
     async def succeed(self, *reservations: Reservation, at: datetime) -> None:
         async with self._storage.transaction() as connection:
@@ -109,7 +117,8 @@ class SqlRateLimiter:
                 if await _count(connection, _COUNT, bucket.key, bucket.allowance, at, was_reserved=False):
                     return
                 await self._add(connection, bucket.key, at)
-            raise await _refusal(connection, bucket.key, at)
+            wait = await _wait(connection, bucket.key, bucket.allowance, at)
+            raise Conflict("somebody else counted meanwhile") if wait is None else Throttled(wait)
 
     async def empty(self, bucket: Bucket, *, at: datetime) -> None:
         async with self._storage.transaction() as connection:
@@ -132,12 +141,12 @@ class SqlRateLimiter:
             if (await connection.execute(_RESERVE_FAVOURED, how | favoured)).rowcount:
                 return Reservation(bucket=bucket, key=bucket.favoured)
             if (await connection.execute(_FAVOURED, favoured | {"now": at})).first() is not None:
-                raise await _refusal(connection, bucket.favoured, at)
+                raise await _refusal(connection, bucket.favoured, bucket.allowance, at)
         for _ in range(2):
             if (await connection.execute(_RESERVE, how | {"this": bucket.key})).rowcount:
                 return Reservation(bucket=bucket, key=bucket.key)
             await self._add(connection, bucket.key, at)
-        raise await _refusal(connection, bucket.key, at)
+        raise await _refusal(connection, bucket.key, bucket.allowance, at)
 
     async def _favour(
         self, connection: AsyncConnection, key: Digest, at: datetime, *, is_reserved: bool
@@ -188,8 +197,14 @@ async def _count(
     return (await connection.execute(statement, how | waits)).rowcount == 1
 
 
-async def _refusal(connection: AsyncConnection, key: Digest, at: datetime) -> Exception:
-    blocked_until = (await connection.execute(_BLOCKED_UNTIL, {"this": key})).scalar_one_or_none()
-    if blocked_until is None or blocked_until <= at:
-        return _Crowded()
-    return Throttled(blocked_until - at)
+async def _refusal(connection: AsyncConnection, key: Digest, allowance: Allowance, at: datetime) -> Exception:
+    wait = await _wait(connection, key, allowance, at)
+    return _Crowded() if wait is None else Throttled(wait)
+
+
+async def _wait(
+    connection: AsyncConnection, key: Digest, allowance: Allowance, at: datetime
+) -> timedelta | None:
+    how = {"this": key, "free": allowance.free, "now": at}
+    blocked_until = (await connection.execute(_BLOCKED_UNTIL, how)).scalar_one_or_none()
+    return None if blocked_until is None else blocked_until - at

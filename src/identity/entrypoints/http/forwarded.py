@@ -46,4 +46,6 @@ def _parse(hop: str) -> Address | None:
         address = ipaddress.ip_address((match["v6"] or match["v4"]) if match else hop)
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    return address.ipv4_mapped or ipaddress.IPv6Address(int(address))  # without a zone, which may be any text
