@@ -358,10 +358,14 @@ class TestWithoutItsStorage:
         before = world.state()
         world.tap.fail_always("limiter.count", LIMITER_DOWN)
         guarded: list[Verb] = [
-            lambda: world.registered("bob"),
-            lambda: world.request_reset(email="alice@example.com"),
-            lambda: world.refresh_session(refresh="nonsense"),
-            lambda: world.reset_password(uidb64="MQ", token=Secret("A" * 43), password=NEW_PASSWORD),
+            lambda: world.register_user(
+                username="bob", email="bob@example.com", password=PASSWORD, client=HOME
+            ),
+            lambda: world.request_reset(email="alice@example.com", client=HOME),
+            lambda: world.refresh_session(refresh="nonsense", client=HOME),
+            lambda: world.reset_password(
+                uidb64="MQ", token=Secret("A" * 43), password=NEW_PASSWORD, client=HOME
+            ),
         ]
         for verb in guarded:
             with pytest.raises(Unavailable):
