@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.di import Provide
 
 from identity.container import Container
@@ -23,6 +23,7 @@ from identity.entrypoints.http import (
 )
 from identity.entrypoints.http.authentication import provide_client, provide_principal
 from identity.entrypoints.http.cors import RefusedOrigins, cors_config, withhold_credentials
+from identity.entrypoints.http.crowd import limiting_crowd
 from identity.entrypoints.http.departure import providing_while_connected
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
 from identity.entrypoints.http.forwarded import TrustedProxies
@@ -49,8 +50,8 @@ ROUTES = [
     health.ready,
 ]
 
-WITH_BODIES = [login.log_in, sessions.refresh, sessions.log_out]
-WITH_COOKIE = [cookie_sessions.log_in, cookie_sessions.refresh, cookie_sessions.log_out]
+WITH_BODIES = [sessions.refresh, sessions.log_out]
+WITH_COOKIE = [cookie_sessions.refresh, cookie_sessions.log_out]
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -77,8 +78,10 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         "check_health": container.check_health(),
     }
     settings = container.settings()
+    log_in = cookie_sessions.log_in if settings.refresh_cookie else login.log_in
+    crowded = Router("/", route_handlers=[log_in], middleware=[limiting_crowd(container.lane())])
     app = Litestar(
-        [*ROUTES, *(WITH_COOKIE if settings.refresh_cookie else WITH_BODIES)],
+        [*ROUTES, crowded, *(WITH_COOKIE if settings.refresh_cookie else WITH_BODIES)],
         dependencies={
             **{name: _provide(use_case) for name, use_case in use_cases.items()},
             "principal": Provide(provide_principal),
