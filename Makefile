@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 LOCK_TOOL := .venv/lock
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format lock clean
+.PHONY: help serve test storm check format lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -15,6 +15,9 @@ serve: $(INSTALLED) ## serve on http://127.0.0.1:8000 with an embedded database,
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+storm: $(INSTALLED) ## measure 500 and 2,000 clients who log in at once, beside what the hasher does alone
+	$(BIN)/python -m tests.server.storm
 
 check: $(INSTALLED) ## lint, formatting, types and the import law
 	$(BIN)/ruff check

@@ -1,4 +1,4 @@
-"""Many good clients who log in again and again over connections that they keep, and one who wants its profile.
+"""Many good clients who log in again and again over connections that they keep, and one who asks meanwhile.
 
 On the asyncio protocol itself: what measures a service must not need the cores that the service needs.
 """
@@ -32,8 +32,8 @@ class Outcome:
     logins: list[Answer] = field(default_factory=list)
     probes: list[float] = field(default_factory=list)
     """Seconds from when the profile was due, so that a late probe is not a quick one."""
-    seconds: float = 0.0
-    """Until the last answer."""
+    late: list[Answer] = field(default_factory=list)
+    """Answers to logins that came after the time was over."""
 
     @property
     def statuses(self) -> Counter[int]:
@@ -115,25 +115,28 @@ def profile(access: str) -> bytes:
 
 
 async def keep_logging_in(port: int, requests: Sequence[bytes], *, seconds: float) -> Outcome:
-    """One client for each request, all at the same moment. Whoever is refused waits as long as it was told."""
+    """One client for each request, all at the same moment. Who is refused waits as long as it was told."""
     loop = asyncio.get_running_loop()
     outcome = Outcome()
     connections = [_Connection(port) for _ in requests]
     for connection in connections:
         await connection.open()
-    began_at = loop.time()
+    ends_at = loop.time() + seconds
 
     async def client(connection: _Connection, request: bytes) -> None:
-        while loop.time() < began_at + seconds:
+        while loop.time() < ends_at:
             answer = await connection.ask(request)
+            if loop.time() >= ends_at:
+                outcome.late.append(answer)
+                return
             outcome.logins.append(answer)
             if answer.status != 200:
-                await asyncio.sleep((answer.retry_after or 1) + random.random())
+                pause = (answer.retry_after or 1) + random.random()
+                await asyncio.sleep(min(pause, ends_at - loop.time()))
 
     await asyncio.gather(*map(client, connections, requests))
     for connection in connections:
         connection.close()
-    outcome.seconds = loop.time() - began_at
     return outcome
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -29,6 +31,7 @@ from identity.adapters.argon2 import Argon2Hasher
 from identity.container import hashing_slots
 from identity.domain.secrets import Secret
 from identity.settings import Settings
+from identity.settings.values import LEAST_MEMORY_COST
 
 ACCOUNTS = 200
 CROWDS = (500, 2000)
@@ -42,6 +45,8 @@ OPEN_FILES = 8192
 @dataclass
 class Row:
     database: str
+    slots: int
+    """Passwords that are hashed at once."""
     clients: int
     hasher: float
     """Passwords that the hasher alone verifies in a second, in as many threads as in the service."""
@@ -69,9 +74,8 @@ class Row:
         return self.logged_in / self.hasher
 
 
-def hashes_in_a_second(seconds: float) -> float:
+def hashes_in_a_second(slots: int, seconds: float) -> float:
     settings = Settings()
-    slots = hashing_slots(settings)
     hasher = Argon2Hasher(
         time_cost=settings.argon2_time_cost,
         memory_cost=settings.argon2_memory_cost,
@@ -107,6 +111,12 @@ def probe(port: int, request: bytes, seconds: float) -> list[float]:
     return uvloop.run(keep_probing(port, request, seconds=seconds))
 
 
+def slots_here() -> list[int]:
+    """As many as the service takes, and one less, which leaves a core to all that is no hash."""
+    most = hashing_slots(Settings())
+    return [most, most - 1] if most > 1 else [most]
+
+
 def allow_open_files() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, most), most))
@@ -123,27 +133,30 @@ def core_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def storm(server: Server, kind: str, clients: int, seconds: float, processes: ProcessPoolExecutor) -> Row:
+def storm(
+    server: Server, *, kind: str, slots: int, clients: int, seconds: float, processes: ProcessPoolExecutor
+) -> Row:
     # Each account at an address of its own, as people are, and not all behind one.
     requests = [
         login(f"user{n}", PASSWORD, address=f"10.0.{n}.1") for n in (m % ACCOUNTS for m in range(clients))
     ]
     look = profile(server.log_in("user0")["access"])
-    before = processes.submit(hashes_in_a_second, ALONE).result()
+    before = processes.submit(hashes_in_a_second, slots, ALONE).result()
     worked = core_seconds(server.process.pid)
     asking = processes.submit(ask, server.port, requests, seconds)
     probing = processes.submit(probe, server.port, look, seconds)
     probes, (outcome, asked) = probing.result(), asking.result()
     worked = core_seconds(server.process.pid) - worked
-    after = processes.submit(hashes_in_a_second, ALONE).result()
+    after = processes.submit(hashes_in_a_second, slots, ALONE).result()
     statuses = outcome.statuses
     row = Row(
         database=kind,
+        slots=slots,
         clients=clients,
         hasher=(before + after) / 2,
-        logged_in=statuses[200] / outcome.seconds,
-        unavailable=statuses[503] / outcome.seconds,
-        throttled=statuses[429] / outcome.seconds,
+        logged_in=statuses[200] / seconds,
+        unavailable=statuses[503] / seconds,
+        throttled=statuses[429] / seconds,
         failed=sum(count for status, count in statuses.items() if status not in {200, 429, 503}),
         login_p50=percentile(outcome.login_seconds(200), 50),
         login_p99=percentile(outcome.login_seconds(200), 99),
@@ -152,7 +165,7 @@ def storm(server: Server, kind: str, clients: int, seconds: float, processes: Pr
         profile_p99=percentile(probes, 99),
         memory=most_memory(server.process.pid) // 1024,
         cpu=worked / max(statuses[200], 1),
-        asking=asked / outcome.seconds,
+        asking=asked / seconds,
     )
     row.verdict = ", ".join(missed(row)) or "holds"
     return row
@@ -171,20 +184,34 @@ def missed(row: Row) -> list[str]:
     ]
 
 
+COLUMNS: dict[str, Callable[[Row], str]] = {
+    "database": lambda row: row.database,
+    "slots": lambda row: str(row.slots),
+    "clients": lambda row: str(row.clients),
+    "200/s": lambda row: f"{row.logged_in:.1f}",
+    "hasher/s": lambda row: f"{row.hasher:.1f}",
+    "share": lambda row: f"{row.share:.0%}",
+    "503/s": lambda row: f"{row.unavailable:.1f}",
+    "429/s": lambda row: f"{row.throttled:.1f}",
+    "other": lambda row: str(row.failed),
+    "login p50": lambda row: f"{row.login_p50:.2f} s",
+    "p99": lambda row: f"{row.login_p99:.2f} s",
+    "503 p99": lambda row: f"{row.refusal_p99:.2f} s",
+    "profile p50": lambda row: f"{row.profile_p50 * 1000:.0f} ms",
+    "p99 ": lambda row: f"{row.profile_p99 * 1000:.0f} ms",
+    "RSS": lambda row: f"{row.memory} MiB",
+    "CPU/login": lambda row: f"{row.cpu * 1000:.0f} ms",
+    "asking": lambda row: f"{row.asking:.2f}",
+    "verdict": lambda row: row.verdict,
+}
+
+
 def table(rows: list[Row]) -> str:
-    lines = [
-        "database    clients  200/s hasher/s share  503/s  429/s other  login p50  p99   503 p99  "
-        "profile p50  p99  RSS MiB  CPU/login  asking",
-        *(
-            f"{row.database:<11} {row.clients:>7} {row.logged_in:>6.1f} {row.hasher:>8.1f} {row.share:>5.0%} "
-            f"{row.unavailable:>6.1f} {row.throttled:>6.1f} {row.failed:>5} "
-            f"{row.login_p50:>8.2f} s {row.login_p99:>4.2f} s {row.refusal_p99:>6.2f} s "
-            f"{row.profile_p50 * 1000:>8.0f} ms {row.profile_p99 * 1000:>4.0f} ms {row.memory:>6} "
-            f"{row.cpu * 1000:>8.1f} ms {row.asking:>5.2f}  {row.verdict}"
-            for row in rows
-        ),
-    ]
-    return "\n".join(lines)
+    lines = [list(COLUMNS), *([show(row) for show in COLUMNS.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in lines
+    )
 
 
 def main() -> None:
@@ -193,6 +220,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long each storm lasts")
     parser.add_argument("--clients", type=int, nargs="+", default=CROWDS)
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
+    parser.add_argument("--slots", type=int, nargs="+", default=slots_here(), help="hashes at once")
     chosen = parser.parse_args()
     allow_open_files()
     rows = []
@@ -202,21 +230,32 @@ def main() -> None:
         stack.callback(databases.close)
         spawn = multiprocessing.get_context("spawn")
         processes = stack.enter_context(ProcessPoolExecutor(2, mp_context=spawn))
-        for kind in chosen.databases:
+        for kind, slots in itertools.product(chosen.databases, chosen.slots):
             if kind != "sqlite" and f"TEST_{kind.upper()}_URL" not in os.environ:
                 print(f"{kind}: TEST_{kind.upper()}_URL is not set", file=sys.stderr)
                 continue
-            settings: dict[str, Any] = {"deliver_mail": "false", "trusted_proxies": "127.0.0.1/32"}
+            settings: dict[str, Any] = {
+                "deliver_mail": "false",
+                "trusted_proxies": "127.0.0.1/32",
+                "hashing_memory": slots * LEAST_MEMORY_COST // 1024,
+            }
             if kind != "sqlite":
                 settings |= {"database_url": databases.new(kind), "auto_migrate": "true", "secret": "s" * 32}
-            with Commands(folder / kind) as commands:
+            with Commands(folder / f"{kind}-{slots}") as commands:
                 server = commands.serve(**settings)
                 for number in range(ACCOUNTS):
                     server.register(f"user{number}")
                 for clients in chosen.clients:
-                    rows.append(storm(server, kind, clients, chosen.seconds, processes))
-                    if not chosen.json:
-                        print(table(rows[-1:]), flush=True)
+                    row = storm(
+                        server,
+                        kind=kind,
+                        slots=slots,
+                        clients=clients,
+                        seconds=chosen.seconds,
+                        processes=processes,
+                    )
+                    rows.append(row)
+                    print(f"{kind}, {slots} slots, {clients} clients: {row.verdict}", file=sys.stderr)
                 assert "Traceback" not in server.text, server.text[-4000:]
     if chosen.json:
         print(json.dumps([{**asdict(row), "share": row.share} for row in rows], indent=2))
