@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 LOCK_TOOL := .venv/lock
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test fuzz faults timing check format lock clean
+.PHONY: help serve test fuzz faults storm timing check format lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -27,6 +27,9 @@ faults: $(INSTALLED) ## let every call fail and every write be the last, all of 
 
 timing: $(INSTALLED) ## look for accounts that the time of an answer gives away; TIMING_PAIRS=1000 TIMING_JSON=1
 	@$(BIN)/python -m tests.timing
+
+storm: $(INSTALLED) ## measure 500 and 2,000 clients who log in at once, beside what the hasher does alone
+	$(BIN)/python -m tests.server.storm
 
 check: $(INSTALLED) ## lint, formatting, types and the import law
 	$(BIN)/ruff check

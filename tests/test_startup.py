@@ -12,7 +12,7 @@ from dependency_injector.providers import Object
 
 from identity.adapters.memory import MemoryStorage
 from identity.application.ports import Schema, SchemaTooNew
-from identity.container import Container, build_container
+from identity.container import AHEAD, Container, build_container, hashing_turns
 from identity.entrypoints.server import SchemaOutdated, prepare
 from identity.settings import Settings, SettingsError
 
@@ -71,6 +71,11 @@ async def test_the_embedded_database_is_migrated_at_the_start(tmp_path: Path) ->
     schema = OldSchema()
     await prepare(service_on(f"sqlite:///{tmp_path}/identity.db", schema=schema))
     assert schema.upgrades == 1
+
+
+def test_attempts_are_counted_ahead_of_a_hasher_that_keeps_to_its_slots_and_of_no_other() -> None:
+    assert hashing_turns(Settings(), 3) == 3 + AHEAD
+    assert hashing_turns(Settings(hasher="package.module:Class"), 3) == 3
 
 
 # A third party's adapter

@@ -65,6 +65,8 @@ from identity.domain.throttling import Backoff, Window
 from identity.settings import Settings, SettingsError, values
 
 MEBIBYTE = 1024 * 1024
+AHEAD = 2
+"""With none ahead two slots, on SQLite, were busy for 78 % of the time; with one 92 %, with two 96 %."""
 
 
 def service_secret(settings: Settings) -> Secret:
@@ -173,6 +175,15 @@ def hashing_slots(settings: Settings) -> int:
     return max(1, min(cores // settings.argon2_parallelism, fitting))
 
 
+def hashing_turns(settings: Settings, slots: int) -> int:
+    """How many attempts each worker has under way at once, counting them in the database or hashing.
+
+    Our own hasher keeps to its slots by itself, so that the next ones can be counted while it is busy; of
+    another's we know nothing.
+    """
+    return slots + AHEAD if settings.hasher == "argon2" else slots
+
+
 def argon2_of(settings: Settings) -> Callable[[int], Argon2Hasher]:
     """Hashers that differ from the settings in their memory cost alone."""
 
@@ -260,7 +271,7 @@ class Container(DeclarativeContainer):
     )
 
     hashing_slots = Singleton(hashing_slots, settings)
-    lane = Singleton(AsyncHashingLane, slots=hashing_slots)
+    lane = Singleton(AsyncHashingLane, slots=Singleton(hashing_turns, settings, hashing_slots))
     hasher = Selector(
         Singleton(hasher_kind, settings),
         argon2=Singleton(

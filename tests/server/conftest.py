@@ -479,6 +479,18 @@ def serve(commands: Commands) -> Callable[..., Server]:
     return commands.serve
 
 
+@pytest.fixture
+def verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How many passwords were verified so far, by servers with the hasher of counted_hasher.py."""
+    file = tmp_path / "verified"
+    file.touch()
+    paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    monkeypatch.setenv("VERIFIED", str(file))
+    monkeypatch.setenv("HASHING_SECONDS", "0.01")
+    return lambda: len(file.read_text(encoding="ascii").splitlines())
+
+
 # Mail
 
 

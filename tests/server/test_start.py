@@ -145,3 +145,13 @@ def test_a_port_that_is_taken_ends_the_start_with_one_clear_line(commands, taken
     (line,) = command.text.splitlines()
     assert str(taken_port) in line
     assert "in use" in line
+
+
+def test_too_little_memory_to_hash_is_a_wrong_setting(commands):
+    command = commands.start("serve", port=0, hashing_memory=19, workers=2)
+    assert command.wait() == EX_CONFIG
+    message = command.text
+    assert message.count("IDENTITY_HASHING_MEMORY") == 1
+    assert "a password takes 19 MiB to hash (IDENTITY_ARGON2_MEMORY_COST)" in message
+    assert "Traceback" not in message
+    assert "running on" not in message

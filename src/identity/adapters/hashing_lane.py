@@ -49,6 +49,9 @@ class AsyncHashingLane:
     def deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._patience
 
+    def capacity(self) -> int:
+        return self._slots + int(self._patience * self._slots / self._duration)
+
     def is_waiting(self, task: asyncio.Task[Any]) -> bool:
         return task in self._waiters
 

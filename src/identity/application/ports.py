@@ -304,6 +304,9 @@ class HashingLane(Protocol):
     def deadline(self) -> float:
         """Until when one who asks now would wait."""
 
+    def capacity(self) -> int:
+        """How many can have had a turn in time, if all of them ask now."""
+
     def is_waiting(self, task: asyncio.Task[Any]) -> bool:
         """Whether the task waits for its turn."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
-from litestar import HttpMethod, Litestar
+from litestar import HttpMethod, Litestar, Router
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
@@ -25,6 +25,7 @@ from identity.entrypoints.http import (
 )
 from identity.entrypoints.http.authentication import provide_client, provide_principal
 from identity.entrypoints.http.cors import RefusedPages, cors_config, refuse_in_json, withhold_credentials
+from identity.entrypoints.http.crowd import limiting_crowd
 from identity.entrypoints.http.departure import providing_while_connected
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
 from identity.entrypoints.http.forwarded import TrustedProxies
@@ -51,8 +52,8 @@ ROUTES = [
     health.ready,
 ]
 
-WITH_BODIES = [login.log_in, sessions.refresh, sessions.log_out]
-WITH_COOKIE = [cookie_sessions.log_in, cookie_sessions.refresh, cookie_sessions.log_out]
+WITH_BODIES = [sessions.refresh, sessions.log_out]
+WITH_COOKIE = [cookie_sessions.refresh, cookie_sessions.log_out]
 
 _METHODS = frozenset(method.value for method in HttpMethod)
 
@@ -105,8 +106,10 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
     }
     settings = container.settings()
     cors = cors_config(settings.cors_origins, credentials=settings.refresh_cookie)
+    log_in = cookie_sessions.log_in if settings.refresh_cookie else login.log_in
+    crowded = Router("/", route_handlers=[log_in], middleware=[limiting_crowd(container.lane())])
     app = Application(
-        [*ROUTES, *(WITH_COOKIE if settings.refresh_cookie else WITH_BODIES)],
+        [*ROUTES, crowded, *(WITH_COOKIE if settings.refresh_cookie else WITH_BODIES)],
         dependencies={
             **{name: _provide(use_case) for name, use_case in use_cases.items()},
             "principal": Provide(provide_principal),

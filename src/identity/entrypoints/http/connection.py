@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,10 +14,16 @@ from identity.entrypoints.http.headers import ALWAYS
 
 HEAD_TIME_LIMIT = 30.0  # seconds, from the start of a connection or of a further request on it
 HEAD_SIZE_LIMIT = 32 * 1024  # octets
+_WHOLE = "whole"
 READING_TIME_LIMIT = 30.0  # seconds that a client may leave an answer unread
 PIPELINE_LIMIT = 16  # requests that wait on one connection for the answers before theirs
 
 _FRAMING = frozenset([b"content-length", b"transfer-encoding"])  # what announces a body (RFC 9112, 6.3)
+
+
+def has_all_of_its_body(scope: Mapping[str, Any]) -> bool:
+    """Whether the request had arrived as a whole when the application was given it."""
+    return _WHOLE in scope.get("state", {})
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -82,6 +89,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False  # of what follows, the parser loses a part
 
     def on_message_complete(self) -> None:
+        self.scope["state"][_WHOLE] = True
         self._cut_after(None)
         self._in_head = True
         self._head_size = 0
