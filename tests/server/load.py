@@ -63,20 +63,27 @@ class _Connection(asyncio.Protocol):
 
     async def ask(self, request: bytes) -> Answer:
         loop = asyncio.get_running_loop()
-        if self._transport is None or self._transport.is_closing():
-            await self.open()
-        assert self._transport is not None
         asked_at = loop.time()
-        self._answer = loop.create_future()
-        self._transport.write(request)
         try:
             async with asyncio.timeout(PATIENCE):
-                head = await self._answer
+                try:
+                    head = await self._ask(request)
+                except ConnectionError:  # closed as idle at the same moment: browsers ask again as well
+                    head = await self._ask(request)
         except (OSError, TimeoutError):
             self.close()
             return Answer(0, loop.time() - asked_at, None)
         retry_after = _RETRY_AFTER.search(head)
         return Answer(int(head[9:12]), loop.time() - asked_at, int(retry_after[1]) if retry_after else None)
+
+    async def _ask(self, request: bytes) -> bytes:
+        """The head of the answer."""
+        if self._transport is None or self._transport.is_closing():
+            await self.open()
+        assert self._transport is not None
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return await self._answer
 
     def close(self) -> None:
         if self._transport is not None:

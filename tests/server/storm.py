@@ -24,7 +24,7 @@ from typing import Any
 
 import uvloop
 from tests.databases import Databases
-from tests.server.conftest import PASSWORD, Commands, Server
+from tests.server.conftest import PASSWORD, SECRET, Commands, Server
 from tests.server.load import Outcome, keep_logging_in, keep_probing, login, percentile, profile
 
 from identity.adapters.argon2 import Argon2Hasher
@@ -240,7 +240,7 @@ def main() -> None:
                 "hashing_memory": slots * LEAST_MEMORY_COST // 1024,
             }
             if kind != "sqlite":
-                settings |= {"database_url": databases.new(kind), "auto_migrate": "true", "secret": "s" * 32}
+                settings |= {"database_url": databases.new(kind), "auto_migrate": "true", "secret": SECRET}
             with Commands(folder / f"{kind}-{slots}") as commands:
                 server = commands.serve(**settings)
                 for number in range(ACCOUNTS):
