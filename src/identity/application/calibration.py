@@ -9,7 +9,7 @@ from datetime import timedelta
 from identity.application.ports import PasswordHasher
 from identity.domain.secrets import Secret
 
-PRECISION = 1024  # KiB
+PRECISION = 1.05  # what differs by less takes as long as the moment will have it
 TRIES = 3
 
 
@@ -38,10 +38,11 @@ class Calibrate:
         measured = await self._measured(self.least)
         yield measured
         fits, too_slow = self.least, None
-        if measured.duration > within:
-            return
-        while fits + PRECISION <= (self.most if too_slow is None else too_slow - PRECISION):
-            next_cost = min(2 * fits, self.most) if too_slow is None else (fits + too_slow) // 2
+        while measured.duration <= within or too_slow is not None:
+            most = self.most if too_slow is None else too_slow
+            next_cost = min(2 * fits, most) if too_slow is None else (fits + too_slow) // 2
+            if next_cost < fits * PRECISION:
+                return
             measured = await self._measured(next_cost)
             yield measured
             if measured.duration <= within:
