@@ -312,8 +312,8 @@ class Proxy:
         """Cuts the connection on which the last of so many is "asked" or "answered", when it has arrived."""
         self._left[said] = octets
 
-    def lose_the_answer_to(self, statement: bytes, *, after: bytes) -> None:
-        """Cuts the connection on which this is sent after that, as soon as the server has an answer; once."""
+    def lose_the_answer_to(self, statement: bytes, *, after: bytes = b"") -> None:
+        """Cuts the connection on which this is sent (after that), as soon as there is an answer; once."""
         self._unanswered, self._announced_by = statement, after
 
     def freeze(self) -> None:

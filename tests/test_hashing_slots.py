@@ -96,10 +96,10 @@ def test_of_the_memory_of_another_hasher_nothing_is_known(machine) -> None:
     assert hashing_slots(Settings(hasher="acme.passwords:Hasher", workers=100)) == 1
 
 
-def test_the_lane_and_the_hasher_have_as_many(machine) -> None:
+def test_the_hasher_has_as_many_threads_and_the_lane_lets_two_more_be_counted_ahead(machine) -> None:
     machine(cores=3)
     container = build_container(Settings(database_url="memory:"))
-    assert container.lane()._free == 3
+    assert container.lane()._free == 5
     assert container.hasher()._lane._max_workers == 3
 
 

@@ -21,6 +21,7 @@ from identity.adapters.jwt.keyring import Keyring
 from identity.adapters.jwt.keys import OpenKey, SealedKeys, shared_key
 from identity.adapters.jwt.tokens import JwtTokens
 from identity.adapters.jwt.vault import Vault, derived_key
+from identity.adapters.known_blocks import KnownBlocks
 from identity.adapters.machine import usable_cores, usable_memory
 from identity.adapters.mail.console import ConsoleMailer
 from identity.adapters.mail.directory import DirectoryMailer
@@ -298,7 +299,7 @@ class Container(DeclarativeContainer):
     limiter = Selector(
         Singleton(storage_kind, settings),
         memory=Singleton(MemoryRateLimiter),
-        sql=Singleton(SqlRateLimiter, storage),
+        sql=Singleton(KnownBlocks, Singleton(SqlRateLimiter, storage)),
     )
     buckets = Singleton(buckets, settings, secret)
     count_request = Singleton(CountRequest, limiter=limiter, buckets=buckets, clock=clock)

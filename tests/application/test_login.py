@@ -323,6 +323,8 @@ class TestAnAccountThatChangesDuringALogin:
 
 
 JUDGED_AND_COUNTED = (
+    "clock.now",
+    "limiter.recall",
     "lane.deadline",
     "lane.turn",
     "clock.now",

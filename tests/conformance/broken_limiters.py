@@ -104,6 +104,11 @@ class ChecksThenCounts(Broken):
         return reservations
 
 
+class RecallsWhatIsOver(Broken):
+    def recall(self, *buckets: Bucket, at: datetime) -> None:
+        super().recall(*buckets, at=datetime.min.replace(tzinfo=UTC))
+
+
 class CountsBeforeRefusing(Broken):
     async def reserve(self, *buckets: Bucket, at: datetime) -> tuple[Reservation, ...] | None:
         try:
@@ -448,6 +453,7 @@ FAULTS: Mapping[str, Callable[[], RateLimiter]] = {
     "waits double without end": partial(OtherAllowances, _as(Window, BackoffWithoutAnEnd)),
     "many at a time are judged after a wait": ManyAtATime,
     "there is no stop": partial(OtherAllowances, _without_a_stop),
+    "what is over is recalled": RecallsWhatIsOver,
     "it counts before it refuses": CountsBeforeRefusing,
     "what is refused to be counted is counted": CountsWhatItRefusesToCount,
     "a reservation never lapses": NeverLapses,

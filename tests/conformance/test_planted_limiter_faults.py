@@ -33,6 +33,7 @@ CAUGHT_BY: Mapping[str, str] = {
         "Behaviour.test_after_the_last_that_is_free_one_at_a_time_is_judged"
     ),
     "there is no stop": "Behaviour.test_beyond_the_stop_there_is_no_place_until_all_is_forgotten",
+    "what is over is recalled": ("Behaviour.test_what_is_recalled_is_what_reserving_would_refuse_or_nothing"),
     "it counts before it refuses": "Behaviour.test_an_attempt_that_is_refused_counts_nowhere",
     "what is refused to be counted is counted": "Behaviour.test_an_attempt_that_is_refused_counts_nowhere",
     "a reservation never lapses": "Behaviour.test_a_reservation_that_nobody_settles_lapses",

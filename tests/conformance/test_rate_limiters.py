@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 from tests.databases import Databases
 
+from identity.adapters.known_blocks import KnownBlocks
 from identity.adapters.memory import MemoryRateLimiter
 from identity.adapters.sql.rate_limiter import SqlRateLimiter
 from identity.adapters.sql.storage import SqlStorage
@@ -18,6 +19,12 @@ class TestMemory(RateLimiterConformance):
     @pytest.fixture
     def limiter(self) -> MemoryRateLimiter:
         return MemoryRateLimiter()
+
+
+class TestMemoryBehindAMemoryOfBlocks(RateLimiterConformance):
+    @pytest.fixture
+    def limiter(self) -> KnownBlocks:
+        return KnownBlocks(MemoryRateLimiter())
 
 
 class SqlRateLimiterConformance(RateLimiterConformance):

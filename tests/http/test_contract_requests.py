@@ -547,3 +547,27 @@ async def test_stale_credentials_do_not_hinder_a_login(shared_service):
             "/api/auth/login/", {"username": "john_doe", "password": "yourpassword123"}, access=access
         )
         assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "site", "status"),
+    [
+        ("https://evil.example", "cross-site", 415),
+        ("null", "cross-site", 415),
+        (None, "cross-site", 415),
+        ("http://localhost:3000", "cross-site", 401),
+        ("https://evil.example", "same-site", 401),
+        ("https://evil.example", None, 401),
+        (None, None, 401),
+    ],
+)
+async def test_a_form_of_a_stranger_s_page_is_refused_so_that_it_guesses_nothing_at_its_visitor_s_expense(
+    service, origin, site, status
+):
+    headers = {"Origin": origin, "Sec-Fetch-Site": site}
+    answer = await service.client.post(
+        "/api/auth/login/",
+        data={"username": "nobody", "password": "wrong password"},
+        headers={name: text for name, text in headers.items() if text},
+    )
+    assert answer.status_code == status

@@ -46,9 +46,7 @@ class Crowd:
 
 
 @pytest.fixture
-async def crowd(monkeypatch: pytest.MonkeyPatch) -> Crowd:
-    """Whoever may come in comes in at once, but for the test that says otherwise."""
-    monkeypatch.setattr("identity.entrypoints.http.crowd.FASTER", float("inf"))
+async def crowd() -> Crowd:
     return Crowd()
 
 
@@ -83,13 +81,3 @@ async def test_the_refused_are_told_to_come_back_one_lane_after_the_other_but_no
     told = [await crowd.ask() for _ in range(100 * CAPACITY)]
     assert told[: 3 * CAPACITY] == [2] * CAPACITY + [4] * CAPACITY + [6] * CAPACITY
     assert max(told) == LONGEST
-
-
-async def test_they_come_in_one_after_the_other_but_faster_than_they_are_served(
-    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("identity.entrypoints.http.crowd.FASTER", 20)
-    await crowd.arrives(CAPACITY)
-    assert crowd.inside == 1
-    await asyncio.sleep(2 / 20 + 0.1)
-    assert crowd.inside == CAPACITY

@@ -258,6 +258,13 @@ class RateLimiter(Protocol):
         Unavailable: nothing can be counted now, so nothing that is guarded may go on.
     """
 
+    def recall(self, *buckets: Bucket, at: datetime) -> None:
+        """Tells without asking the storage what is known: never more than `reserve` would, and maybe nothing.
+
+        Raises:
+            Throttled: failures stand in the way.
+        """
+
     async def reserve(self, *buckets: Bucket, at: datetime) -> tuple[Reservation, ...] | None:
         """Reserves a place for an attempt in each bucket, or in none of them.
 

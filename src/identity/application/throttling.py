@@ -129,6 +129,7 @@ class VerifyPassword:
         """`named`: what they call the account, by which it is counted when there is none."""
         account = f"name {named}" if user is None else f"id {user.id}"
         buckets = self.buckets.of_login(account, client)
+        self.limiter.recall(*buckets, at=self.clock.now())  # who is known to be refused takes no turn
         deadline = self.lane.deadline()
         while True:
             async with self.lane.turn(until=deadline):

@@ -95,11 +95,14 @@ class SessionNotFound(IdentityError):
 
 
 class Throttled(IdentityError):
+    """Too often. `key` is what it was counted under."""
+
     code = "throttled"
 
-    def __init__(self, retry_after: timedelta) -> None:
+    def __init__(self, retry_after: timedelta, *, key: bytes = b"") -> None:
         super().__init__(f"to be tried again in {retry_after}")
         self.retry_after = retry_after
+        self.key = key
 
 
 class Unavailable(IdentityError):

@@ -16,7 +16,7 @@ from identity.domain.secrets import Digest
 RESERVED_FOR = timedelta(seconds=30)
 """How long a reservation stands that nobody settles: longer than it takes to judge an attempt."""
 
-FAVOURED_FOR = timedelta(days=30)
+FAVOURED_FOR = timedelta(days=90)
 """How long a key that was favoured by a success is counted by itself; a failure there prolongs it."""
 
 DOUBLINGS = 10  # 2^10 seconds are more than the longest wait

@@ -15,6 +15,13 @@ class MemoryRateLimiter:
     def __init__(self) -> None:
         self._counts: Table[Digest, Count] = Table()
 
+    def recall(self, *buckets: Bucket, at: datetime) -> None:
+        for bucket in buckets:
+            key = self._counted_under(bucket, at=at)
+            wait = self._count(key, at).waits(bucket.allowance, at=at)
+            if wait is not None:
+                raise Throttled(wait, key=key)
+
     async def reserve(self, *buckets: Bucket, at: datetime) -> tuple[Reservation, ...] | None:
         await asyncio.sleep(0)  # a database would let others run here, and their races show
         reservations = tuple(
@@ -26,7 +33,7 @@ class MemoryRateLimiter:
                 wait = count.waits(each.bucket.allowance, at=at)
                 if wait is None:
                     return None
-                raise Throttled(wait)
+                raise Throttled(wait, key=each.key)
         for each in reservations:
             self._counts[each.key] = self._count(each.key, at).reserving(at=at)
         return reservations
@@ -54,7 +61,7 @@ class MemoryRateLimiter:
         count = self._count(bucket.key, at)
         wait = count.waits(bucket.allowance, at=at)
         if wait is not None:
-            raise Throttled(wait)
+            raise Throttled(wait, key=bucket.key)
         self._counts[bucket.key] = count.failing(bucket.allowance, at=at)
 
     async def empty(self, bucket: Bucket, *, at: datetime) -> None:

@@ -82,6 +82,9 @@ class SqlRateLimiter:
     def __init__(self, storage: SqlStorage) -> None:
         self._storage = storage
 
+    def recall(self, *buckets: Bucket, at: datetime) -> None:
+        """Nothing is known without asking."""
+
     async def reserve(self, *buckets: Bucket, at: datetime) -> tuple[Reservation, ...] | None:
         try:
             async with self._storage.transaction() as connection:
@@ -116,9 +119,11 @@ class SqlRateLimiter:
             for _ in range(2):
                 if await _count(connection, _COUNT, bucket.key, bucket.allowance, at, was_reserved=False):
                     return
+                wait = await _wait(connection, bucket.key, bucket.allowance, at)
+                if wait is not None:
+                    raise Throttled(wait, key=bucket.key)
                 await self._add(connection, bucket.key, at)
-            wait = await _wait(connection, bucket.key, bucket.allowance, at)
-            raise Conflict("somebody else counted meanwhile") if wait is None else Throttled(wait)
+            raise Conflict("somebody else counted meanwhile")
 
     async def empty(self, bucket: Bucket, *, at: datetime) -> None:
         async with self._storage.transaction() as connection:
@@ -145,6 +150,9 @@ class SqlRateLimiter:
         for _ in range(2):
             if (await connection.execute(_RESERVE, how | {"this": bucket.key})).rowcount:
                 return Reservation(bucket=bucket, key=bucket.key)
+            wait = await _wait(connection, bucket.key, bucket.allowance, at)
+            if wait is not None:
+                raise Throttled(wait, key=bucket.key)
             await self._add(connection, bucket.key, at)
         raise await _refusal(connection, bucket.key, bucket.allowance, at)
 
@@ -199,7 +207,7 @@ async def _count(
 
 async def _refusal(connection: AsyncConnection, key: Digest, allowance: Allowance, at: datetime) -> Exception:
     wait = await _wait(connection, key, allowance, at)
-    return _Crowded() if wait is None else Throttled(wait)
+    return _Crowded() if wait is None else Throttled(wait, key=key)
 
 
 async def _wait(

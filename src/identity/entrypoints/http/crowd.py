@@ -17,7 +17,6 @@ from identity.entrypoints.http.connection import has_all_of_its_body
 from identity.entrypoints.http.errors import UNAVAILABLE
 
 WINDOW = 2  # seconds in which a full lane is served to its end
-FASTER = 2  # times as fast as they are hashed they are let in, so that the lane never waits for one
 LONGEST = 60  # seconds; who is told to wait for longer does not come back
 _BODY = msgspec.json.encode({"detail": UNAVAILABLE})
 
@@ -32,7 +31,6 @@ class LimitedCrowd:
         self._inside = 0
         self._refused = 0
         self._forgets_at = 0.0
-        self._next_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not has_all_of_its_body(scope):
@@ -43,17 +41,9 @@ class LimitedCrowd:
             return
         self._inside += 1
         try:
-            await self._pause()
             await self._app(scope, receive, send)
         finally:
             self._inside -= 1
-
-    async def _pause(self) -> None:
-        """What comes before a turn takes time too, and others are not to be without it at a stretch."""
-        now = asyncio.get_running_loop().time()
-        self._next_at = max(now, self._next_at + WINDOW / self._lane.capacity() / FASTER)
-        if self._next_at > now:
-            await asyncio.sleep(self._next_at - now)
 
     def _another_time(self) -> int:
         """In how many seconds there is a place, with those who were refused lately before this one."""

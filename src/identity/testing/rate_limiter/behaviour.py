@@ -22,6 +22,7 @@ from identity.testing.rate_limiter.subject import (
     placed,
     places,
     places_in,
+    recalls,
     reserves,
     succeeds,
 )
@@ -118,6 +119,20 @@ class Behaviour(Conformance):
         await fails(limiter, login, at=NOW + SECOND)
         assert await reserves(limiter, login, at=NOW + SECOND) == 2 * SECOND
         assert await places_in(limiter, window, at=NOW + 5 * MINUTE) == 3
+
+    async def test_what_is_recalled_is_what_reserving_would_refuse_or_nothing(
+        self, limiter: RateLimiter
+    ) -> None:
+        window, login = bucket("window"), bucket("login", LOGIN)
+        limiter.recall(window, login, at=NOW)
+        await fails(limiter, window, login, times=3)
+        for each in (window, login):
+            refused = await reserves(limiter, each)
+            assert recalls(limiter, each) in {refused, FREE}
+        await succeeds(limiter, login, at=NOW + SECOND)
+        for each, at in ((login, NOW + SECOND), (window, NOW + 5 * MINUTE)):
+            assert recalls(limiter, each, at=at) == FREE
+            assert await reserves(limiter, each, at=at) == FREE
 
     async def test_a_reservation_that_nobody_settles_lapses(self, limiter: RateLimiter) -> None:
         for _ in range(3):

@@ -56,6 +56,14 @@ async def reserves(limiter: RateLimiter, *buckets: Bucket, at: datetime = NOW) -
         return throttled.retry_after
 
 
+def recalls(limiter: RateLimiter, of: Bucket, at: datetime = NOW) -> str | timedelta:
+    try:
+        limiter.recall(of, at=at)
+    except Throttled as throttled:
+        return throttled.retry_after
+    return FREE
+
+
 async def counts(limiter: RateLimiter, of: Bucket, at: datetime = NOW) -> str | timedelta:
     try:
         await limiter.count(of, at=at)
