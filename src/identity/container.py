@@ -169,8 +169,9 @@ def hashing_slots(settings: Settings) -> int:
         given = "IDENTITY_HASHING_MEMORY" if settings.hashing_memory else "half of the memory that is there"
         raise SettingsError(
             [
-                f"a password takes {needed:.0f} MiB to hash (IDENTITY_ARGON2_MEMORY_COST), and each of "
-                f"{settings.workers} IDENTITY_WORKERS has {budget / settings.workers:.0f} MiB ({given})"
+                f"hashing a password takes {needed:.0f} MiB (IDENTITY_ARGON2_MEMORY_COST), and a worker has "
+                f"{budget / settings.workers:.0f} MiB of the {budget} MiB that are {given} "
+                f"(IDENTITY_WORKERS is {settings.workers})"
             ]
         )
     return max(1, min(cores // settings.argon2_parallelism, fitting))

@@ -21,6 +21,7 @@ def run(
     if not seconds:
         _examples(strategy, holds, count=examples, derandomize=True)()
         return
+    print("\nWhat fails can be repeated by the last FUZZ_SEED, as `FUZZ_SEED=1 FUZZ_SECONDS=1 make fuzz`.")
     end = time.monotonic() + seconds
     seed = int(os.environ.get("FUZZ_SEED") or secrets.randbelow(2**32))
     while time.monotonic() < end:

@@ -152,6 +152,6 @@ def test_too_little_memory_to_hash_is_a_wrong_setting(commands):
     assert command.wait() == EX_CONFIG
     message = command.text
     assert message.count("IDENTITY_HASHING_MEMORY") == 1
-    assert "a password takes 19 MiB to hash (IDENTITY_ARGON2_MEMORY_COST)" in message
+    assert "hashing a password takes 19 MiB (IDENTITY_ARGON2_MEMORY_COST)" in message
     assert "Traceback" not in message
     assert "running on" not in message

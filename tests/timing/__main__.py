@@ -15,13 +15,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.timing.sites import AFTERMATH, SITES, Row, measured
+from tests.timing.statistics import MOST_MILLISECONDS, MOST_Z
 
 LINE = "{:<42} {:<54} {:>7} {:>9} {:>7} {:>7}  {}"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make timing")
-    parser.add_argument("--pairs", type=int, default=int(os.environ.get("TIMING_PAIRS", "1000")))
+    parser.add_argument("--pairs", type=_pairs, default=os.environ.get("TIMING_PAIRS", "1000"))
     parser.add_argument("--seed", default=os.environ.get("TIMING_SEED", "0"))
     parser.add_argument("--json", action="store_true", default=os.environ.get("TIMING_JSON") == "1")
     options = parser.parse_args()
@@ -39,7 +40,17 @@ def main() -> int:
         print(json.dumps([_as_json(row) for row in rows], indent=2))
     else:
         print(f"{time.monotonic() - began:.0f} seconds; seed {options.seed}")
+        print(
+            "ms: by how much the medians differ; z: Mann-Whitney; t: Welch, at the crop where it is greatest.\n"
+            f"A leak is |z| or |t| over {MOST_Z} and more than {MOST_MILLISECONDS} ms. A planted one has to be found."
+        )
     return 0 if all(row.is_as_expected for row in rows) else 1
+
+
+def _pairs(text: str) -> int:
+    if not text.isdigit() or int(text) < 20:
+        raise argparse.ArgumentTypeError(f"TIMING_PAIRS must be a whole number from 20 on, not {text!r}")
+    return int(text)
 
 
 def _line(row: Row) -> str:

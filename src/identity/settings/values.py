@@ -120,6 +120,8 @@ def networks(text: str) -> tuple[str, ...]:
         found = [ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip()]
     except ValueError as error:
         raise ValueError(f"must be networks such as 10.0.0.0/8, separated by commas: {error}") from None
+    if any(not network.prefixlen for network in found):
+        raise ValueError("must not be everybody's network: anybody could claim any address")
     return tuple(map(str, found))
 
 
