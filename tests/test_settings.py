@@ -284,6 +284,8 @@ def test_no_name_or_value_forges_a_line():
         ("TRUSTED_PROXIES", "*"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0"),
+        ("TRUSTED_PROXIES", "::/0"),
         ("TRUSTED_PROXIES", "10.0.0.0/8;192.168.0.0/16"),
         ("TRUSTED_PROXIES", "proxy.example"),
         ("TRUSTED_PROXIES", "10.0.0.1:8080"),

@@ -41,8 +41,8 @@ def main() -> int:
     else:
         print(f"{time.monotonic() - began:.0f} seconds; seed {options.seed}")
         print(
-            "ms: by how much the medians differ; z: Mann-Whitney; t: Welch, at the crop where it is greatest.\n"
-            f"A leak is |z| or |t| over {MOST_Z} and more than {MOST_MILLISECONDS} ms. A planted one has to be found."
+            "ms: by how much the medians differ; z: Mann-Whitney; t: Welch, where it is greatest. A leak is\n"
+            f"|z| or |t| over {MOST_Z} and more than {MOST_MILLISECONDS} ms. A planted one has to be found."
         )
     return 0 if all(row.is_as_expected for row in rows) else 1
 
