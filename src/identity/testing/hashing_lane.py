@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import pytest
 
@@ -33,51 +33,47 @@ class HashingLaneConformance(Conformance):
 
     async def test_as_many_have_their_turn_at_once_as_there_are_slots(self, new_lane: NewLane) -> None:
         for slots in (1, 3):
-            queue = _Queue(new_lane(slots, LONG))
-            await queue.comes(*"abcde")
-            assert queue.inside == list("abcde")[:slots]
-            await queue.ends()
+            async with _Queue(new_lane(slots, LONG)) as queue:
+                await queue.comes(*"abcde")
+                assert queue.inside == list("abcde")[:slots]
 
     async def test_turns_come_in_the_order_of_asking(self, new_lane: NewLane) -> None:
-        queue = _Queue(new_lane(1, LONG))
-        await queue.comes(*"abcde")
-        for name in "abcde":
-            assert queue.inside == [name]
-            await queue.leaves(name)
-        assert queue.inside == []
+        async with _Queue(new_lane(1, LONG)) as queue:
+            await queue.comes(*"abcde")
+            for name in "abcde":
+                assert queue.inside == [name]
+                await queue.leaves(name)
+            assert queue.inside == []
 
     async def test_a_turn_that_raises_gives_its_slot_to_the_next(self, new_lane: NewLane) -> None:
         lane = new_lane(1, LONG)
-        queue = _Queue(lane)
-        with suppress(ZeroDivisionError):
-            async with lane.turn():
-                await queue.comes("next")
-                raise ZeroDivisionError
-        await _settled()
-        assert queue.inside == ["next"]
-        await queue.ends()
+        async with _Queue(lane) as queue:
+            with suppress(ZeroDivisionError):
+                async with lane.turn():
+                    await queue.comes("next")
+                    raise ZeroDivisionError
+            await _settled()
+            assert queue.inside == ["next"]
 
     async def test_whoever_goes_away_while_waiting_gives_up_their_place(self, new_lane: NewLane) -> None:
-        queue = _Queue(new_lane(1, LONG))
-        await queue.comes(*"abc")
-        await queue.goes_away("b")
-        await queue.leaves("a")
-        assert queue.inside == ["c"]
-        await queue.leaves("c")
-        await queue.comes("d")
-        assert queue.inside == ["d"]
-        await queue.ends()
+        async with _Queue(new_lane(1, LONG)) as queue:
+            await queue.comes(*"abc")
+            await queue.goes_away("b")
+            await queue.leaves("a")
+            assert queue.inside == ["c"]
+            await queue.leaves("c")
+            await queue.comes("d")
+            assert queue.inside == ["d"]
 
     async def test_whoever_goes_away_when_their_turn_has_come_gives_it_to_the_next(
         self, new_lane: NewLane
     ) -> None:
         lane = new_lane(1, LONG)
-        queue = _Queue(lane)
-        async with lane.turn():
-            await queue.comes("a", "b")
-        await queue.goes_away("a")  # who has not gone on yet
-        assert queue.inside == ["b"]
-        await queue.ends()
+        async with _Queue(lane) as queue:
+            async with lane.turn():
+                await queue.comes("a", "b")
+            await queue.goes_away("a")  # who has not gone on yet
+            assert queue.inside == ["b"]
 
     async def test_whoever_would_wait_for_too_long_is_refused(self, new_lane: NewLane) -> None:
         lane = new_lane(1, SHORT)
@@ -102,12 +98,11 @@ class HashingLaneConformance(Conformance):
 
     async def test_it_is_known_who_waits(self, new_lane: NewLane) -> None:
         lane = new_lane(1, LONG)
-        queue = _Queue(lane)
-        await queue.comes("a", "b")
-        assert [lane.is_waiting(queue.tasks[name]) for name in "ab"] == [False, True]
-        await queue.leaves("a")
-        assert lane.is_waiting(queue.tasks["b"]) is False
-        await queue.ends()
+        async with _Queue(lane) as queue:
+            await queue.comes("a", "b")
+            assert [lane.is_waiting(queue.tasks[name]) for name in "ab"] == [False, True]
+            await queue.leaves("a")
+            assert lane.is_waiting(queue.tasks["b"]) is False
 
 
 class _Queue:
@@ -133,11 +128,14 @@ class _Queue:
         self.tasks[name].cancel()
         await _settled()
 
-    async def ends(self) -> None:
-        for name, task in self.tasks.items():
-            self._leaving[name].set()
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Sends all away, so that a test that fails leaves nobody behind."""
+        for task in self.tasks.values():
             task.cancel()
-        await asyncio.wait(self.tasks.values())
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
     async def _run(self, name: str) -> None:
         with suppress(Unavailable):
