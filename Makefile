@@ -18,8 +18,8 @@ serve: $(INSTALLED) ## serve on http://127.0.0.1:8000 with an embedded database,
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-fuzz: $(INSTALLED) ## send the service random requests, for FUZZ_SECONDS=300 with each of three fuzzers
-	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -q -s tests/fuzz
+fuzz: $(INSTALLED) ## random requests, for FUZZ_SECONDS=300 with each of three fuzzers, and random histories
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -q -s tests/fuzz tests/application/test_machine.py
 
 faults: $(INSTALLED) ## let every call fail and every write be the last, all of them; a table of the points
 	FAULTS=all $(BIN)/python -m pytest -q -n auto --dist worksteal \

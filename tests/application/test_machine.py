@@ -8,6 +8,7 @@ any order, and a clock that moves on. Whatever happens, the service must say wha
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
@@ -53,6 +54,8 @@ from identity.domain.session import Client
 from identity.domain.tokens import TokenPair
 
 T = TypeVar("T")
+
+EXAMPLES = 300 if "FUZZ_SECONDS" in os.environ else 80  # `make fuzz` sets it
 
 NAMES = ["alice", "bob"]
 PASSWORDS = ["yourpassword123", "yournewpassword123", "newpassword123"]
@@ -497,5 +500,5 @@ class TestTheWholeService:
     def test_says_what_the_model_says(self) -> None:
         run_state_machine_as_test(
             Service,
-            settings=settings(max_examples=300, stateful_step_count=50, derandomize=True, deadline=None),
+            settings=settings(max_examples=EXAMPLES, stateful_step_count=50, derandomize=True, deadline=None),
         )

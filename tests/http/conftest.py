@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import itertools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,6 +18,7 @@ import pytest
 from httpx import Response
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
+from tests.application.sqlite_file import SqliteFile
 
 from identity.adapters.memory import FixedClock, PlainHasher
 from identity.application.mail import Message
@@ -243,11 +246,82 @@ def database_url(storage: str, empty_database: Path, tmp_path: Path) -> str:
     return f"sqlite:///{copyfile(empty_database, tmp_path / 'identity.db')}"
 
 
+class Reused:
+    """Services by their settings. Each is built once: that takes longer than what most tests ask of it."""
+
+    def __init__(self, new_database: Callable[[], str], services: AsyncExitStack) -> None:
+        self._new_database = new_database
+        self._services = services
+        self._beginnings: dict[tuple[tuple[str, Any], ...], Beginning] = {}
+
+    async def __call__(self, **settings: Any) -> Service:
+        """One that nobody has used yet, or is as if nobody had. It is for one test, which has no other."""
+        key = tuple(sorted(settings.items()))
+        if key not in self._beginnings:
+            url = self._new_database()
+            service = await self._services.enter_async_context(running(url, **settings))
+            file = None if url == "memory:" else SqliteFile(url)
+            if file:
+                self._services.push_async_callback(file.close)
+            self._beginnings[key] = Beginning(service, file)
+        beginning = self._beginnings[key]
+        beginning.put_back()
+        return beginning.service
+
+
+class Beginning:
+    """What a service was like when it had just made its first key, to be put back."""
+
+    def __init__(self, service: Service, file: SqliteFile | None) -> None:
+        self.service = service
+        self._file = file
+        self._headers = service.client.headers.copy()
+        container = service.container
+        service.in_the_app(container.keyring().signing)
+        adapters = [container.limiter(), container.keyring(), container.mailer()]
+        stand_ins = [service.clock, service.hasher]
+        self._kept = [
+            (each, _contents(vars(each)))
+            for each in (*adapters, *stand_ins, *([] if file else [container.storage()]))
+        ]
+        if file:
+            file.keep()
+
+    def put_back(self) -> None:
+        self.service.client.cookies.clear()
+        self.service.client.headers = self._headers.copy()
+        for each, contents in self._kept:
+            vars(each).clear()
+            vars(each).update(_contents(contents))
+        if self._file:
+            self._file.put_back()
+
+
+def _contents(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The attributes, of which those that are changed in place are copied."""
+    in_place = (dict, list, itertools.count)
+    return {
+        name: copy.copy(value) if isinstance(value, in_place) else value for name, value in attributes.items()
+    }
+
+
+@pytest.fixture(scope="session")
+async def reused(
+    storage: str, empty_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Reused]:
+    def new_database() -> str:
+        if storage == "memory":
+            return "memory:"
+        return f"sqlite:///{copyfile(empty_database, tmp_path_factory.mktemp('reused') / 'identity.db')}"
+
+    async with AsyncExitStack() as services:
+        yield Reused(new_database, services)
+
+
 @pytest.fixture
-async def service(database_url: str) -> AsyncIterator[Service]:
+async def service(reused: Reused) -> Service:
     """A service that nobody has used yet."""
-    async with running(database_url) as service:
-        yield service
+    return await reused()
 
 
 @pytest.fixture

@@ -57,7 +57,8 @@ async def test_without_a_database_of_the_current_schema_the_service_is_alive_but
     assert (await service.get("/health/live")).status_code == 200
 
 
-async def test_a_process_that_stops_is_not_ready_and_still_answers(service):
+async def test_a_process_that_stops_is_not_ready_and_still_answers(start):
+    service = await start()
     service.client.app.state.stopping = True
     answer = await service.get("/health/ready")
     assert answer.status_code == 503

@@ -31,9 +31,20 @@ HELD = "HttpOnly; Max-Age=2592000; Path=/; SameSite=strict; Secure"
 DELETED = f'{COOKIE}=""; HttpOnly; Max-Age=0; Path=/; SameSite=strict; Secure'
 
 
+HOW = {"refresh_cookie": True, "public_url": OWN, "cors_origins": LISTED}
+
+
 @pytest.fixture
-async def service(start):
-    service = await start(refresh_cookie=True, public_url=OWN, cors_origins=LISTED)
+async def service(reused):
+    service = await reused(**HOW)
+    await service.register()
+    return service
+
+
+@pytest.fixture
+async def started(start):
+    """One that has refused nobody yet, and so has logged no reason."""
+    service = await start(**HOW)
     await service.register()
     return service
 
@@ -375,9 +386,9 @@ async def test_two_origins_are_none(service, pair):
     await refreshed(service, token)
 
 
-async def test_the_developer_of_a_refused_page_finds_the_reason_in_the_log_once(service, caplog):
+async def test_the_developer_of_a_refused_page_finds_the_reason_in_the_log_once(started, caplog):
     for origin in ("https://evil.example", "https://evil.example", None, None, "x\x1b[2J\u2028y" * 50):
-        answer = await send(service, REFRESH, Origin=origin and origin.encode())
+        answer = await send(started, REFRESH, Origin=origin and origin.encode())
         assert answer.status_code == 403
     told = [each.getMessage() for each in caplog.records if "was refused" in each.getMessage()]
     assert len(told) == 3
@@ -388,11 +399,11 @@ async def test_the_developer_of_a_refused_page_finds_the_reason_in_the_log_once(
     assert len(told[2]) < 200
 
 
-async def test_that_no_cookie_came_at_all_stands_in_the_log_once(service, caplog):
+async def test_that_no_cookie_came_at_all_stands_in_the_log_once(started, caplog):
     caplog.set_level("INFO")
-    _, token = await logged_in(service)
+    _, token = await logged_in(started)
     for cookie in (f"{COOKIE}={token}x", None, None):
-        assert (await send(service, REFRESH, cookie=cookie)).status_code == 401
+        assert (await send(started, REFRESH, cookie=cookie)).status_code == 401
     assert len([each for each in caplog.records if "no refresh cookie" in each.getMessage()]) == 1
 
 

@@ -7,6 +7,7 @@ has imported everything and has built the service, and has neither threads nor c
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -125,6 +126,7 @@ def _write(pipe: int, word: Any) -> None:
 def main() -> None:
     folder, control = sys.argv[1:]
     driver = Driver(Path(folder), Control(Path(control)))
+    gc.freeze()  # else every child would copy all the pages that its garbage collector marks
     orders = {"rehearse": driver.rehearse, "attempt": driver.attempt}
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
