@@ -9,6 +9,9 @@ import pytest
 from tests import figures
 from tests.databases import Databases
 
+# Else each of some two hundred processes that tests start would compile the whole service once more.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: half of the time goes into waiting for servers to stall or to start."""

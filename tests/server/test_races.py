@@ -8,6 +8,7 @@ from collections import Counter
 
 import jwt
 import pytest
+from tests.server.conftest import CHEAPLY
 
 PASSWORD = "yourpassword123"
 CROWD = 50
@@ -34,7 +35,7 @@ in_replicas = on(*IN_REPLICAS)
 
 @pytest.fixture(scope="module")
 def service(processes, new_database, shared_commands, shared_smtp):
-    how = {"limits": QUICKLY, "mail_url": shared_smtp.url, **new_database()}
+    how = {"limits": QUICKLY, "mail_url": shared_smtp.url, **CHEAPLY, **new_database()}
     if processes == REPLICAS:
         service = shared_commands.serve_twice(first={"workers": 2}, **how)
     else:

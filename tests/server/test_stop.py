@@ -11,6 +11,7 @@ import pytest
 PASSWORD = "yourpassword123"
 LOGIN = ("/api/auth/login/", {"username": "john", "password": PASSWORD})
 IMPATIENT = {"identity.entrypoints.worker:PATIENCE": 0.5, "identity.entrypoints.worker:PAUSE": 0.1}
+COUNTED = {"hasher": "counted_hasher:CountedHasher", "deliver_mail": "false"}
 STOPPING = (503, {"status": "stopping", "outbox_age_seconds": None})
 
 
@@ -25,9 +26,10 @@ def readiness(server):
         answers.append((answer.status_code, answer.json()))
 
 
+@pytest.mark.usefixtures("verified")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stop_with_a_hundred_logins_in_flight_answers_them_all(serve, workers):
-    server = serve(workers=workers, deliver_mail="false")
+    server = serve(workers=workers, **COUNTED)
     server.register("john")
     volley = server.aim([LOGIN] * 100).fire()
     volley.wait_for_the_first()
@@ -45,8 +47,9 @@ def test_a_stop_with_a_hundred_logins_in_flight_answers_them_all(serve, workers)
     assert server.audited("john").count("LoggedIn") == outcomes[200]
 
 
+@pytest.mark.usefixtures("verified")
 def test_ctrl_c_in_a_terminal_which_reaches_every_process_answers_all_logins_too(serve):
-    server = serve(workers=2, deliver_mail="false")
+    server = serve(workers=2, **COUNTED)
     server.register("john")
     volley = server.aim([LOGIN] * 100).fire()
     volley.wait_for_the_first()

@@ -15,7 +15,7 @@ from tests.server.load import keep_logging_in, keep_probing, login, percentile, 
 
 PASSWORD = "yourpassword123"
 LOGIN = "/api/auth/login/"
-CLIENTS, SECONDS = 300, 5.0
+CLIENTS, SECONDS = 300, 3.0
 SLOTS = 2
 MEBIBYTE = 1024  # in KiB
 OF_A_HASH = 19 * MEBIBYTE
