@@ -2,8 +2,8 @@
 
 Whichever call it is, whether it fails before or after it has taken effect, and however: the use case never
 reports a success, and what is stored is either what was stored before or all that it would have stored, never
-half of it. On memory each point is tried with one kind of failure, in turn, on SQLite every third of them, and
-on both each with every kind where `FAULTS=all` is set (`make faults`).
+half of it. On memory each point is tried with one kind of failure, in turn, on SQLite every third of them; on
+both each with every kind where `FAULTS=all` is set (`make faults`).
 """
 
 from __future__ import annotations

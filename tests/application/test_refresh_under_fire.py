@@ -595,6 +595,13 @@ def minutes_until_found(seed: int) -> float | None:
     return None
 
 
+async def somebody_is_logged_out(seeds: range) -> bool:
+    for seed in seeds:
+        if not await stays_logged_in(seed):
+            return True
+    return False
+
+
 class TestManyDays:
     async def test_of_two_thousand_apps_with_several_tabs_none_is_logged_out(self) -> None:
         assert [seed for seed in range(2000) if not await stays_logged_in(seed)] == []
@@ -603,14 +610,14 @@ class TestManyDays:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(rules, "SLIDES", 1)
-        assert not all([await stays_logged_in(seed) for seed in range(300)])
+        assert await somebody_is_logged_out(range(300))
 
     async def test_some_are_when_tabs_may_rotate_a_token_away_at_once(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         mistake = promotion_at_any_time(Session.refreshed)
         monkeypatch.setattr(Session, "refreshed", mistake)
-        assert not all([await stays_logged_in(seed) for seed in range(100)])
+        assert await somebody_is_logged_out(range(100))
 
     def test_a_thief_who_asks_day_and_night_is_found_within_a_quarter_of_an_hour(self) -> None:
         found = [minutes_until_found(seed) for seed in range(200)]
