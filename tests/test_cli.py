@@ -588,11 +588,17 @@ def test_a_secret_file_that_others_may_read_is_refused() -> None:
 
 
 def test_a_template_that_is_wrong_is_found_at_the_start() -> None:
-    Path("templates").mkdir()
-    Path("templates/password_reset.txt").write_text("Subject: x\n\n{{ nope }}\n", encoding="utf-8")
+    Path("templates/en").mkdir(parents=True)
+    Path("templates/en/password_reset.txt").write_text("Subject: x\n\n{{ nope }}\n", encoding="utf-8")
     result = identity("serve", IDENTITY_TEMPLATES="templates")
     assert result.exit_code == 78
     assert "password_reset.txt" in result.stderr
+
+
+def test_a_default_locale_that_there_are_no_templates_in_is_found_at_the_start() -> None:
+    result = identity("serve", IDENTITY_DEFAULT_LOCALE="fr")
+    assert result.exit_code == 78
+    assert "IDENTITY_DEFAULT_LOCALE fr: there are mail templates in de, en only" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["serve", "mail-test john@example.com", "deliver-mail --once"])

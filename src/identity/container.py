@@ -25,7 +25,7 @@ from identity.adapters.known_blocks import KnownBlocks
 from identity.adapters.machine import usable_cores, usable_memory
 from identity.adapters.mail.console import ConsoleMailer
 from identity.adapters.mail.directory import DirectoryMailer
-from identity.adapters.mail.jinja import JinjaRenderer
+from identity.adapters.mail.jinja import JinjaRenderer, mail_locales
 from identity.adapters.mail.smtp import Security, SmtpMailer
 from identity.adapters.memory import MemoryMailer, MemoryRateLimiter, MemorySchema, MemoryStorage
 from identity.adapters.secret_file import create_secret_file
@@ -60,6 +60,7 @@ from identity.application.throttling import (
     HashPassword,
     VerifyPassword,
 )
+from identity.domain.language import look_up
 from identity.domain.password_policy import PasswordPolicy
 from identity.domain.secrets import Secret
 from identity.domain.throttling import Backoff, Window
@@ -127,11 +128,24 @@ def smtp_mailer(settings: Settings, security: Security) -> SmtpMailer:
 
 
 def mail_renderer(settings: Settings) -> JinjaRenderer:
-    """Raises `SettingsError` when the sender, or one of the deployment's own templates, is wrong."""
+    """Raises `SettingsError` when the sender, or one of the deployment's own templates, is wrong, or there
+    are none in its locale."""
     try:
-        renderer = JinjaRenderer(sender=settings.mail_from, overrides=settings.templates)
+        renderer = JinjaRenderer(
+            sender=settings.mail_from,
+            service=settings.service_name,
+            overrides=settings.templates,
+            default_locale=settings.default_locale,
+        )
     except ValueError as error:
         raise SettingsError([f"IDENTITY_MAIL_FROM {settings.mail_from}: {error}"]) from None
+    if look_up(settings.default_locale, renderer.locales) is None:
+        raise SettingsError(
+            [
+                f"IDENTITY_DEFAULT_LOCALE {settings.default_locale}: there are mail templates in "
+                f"{', '.join(renderer.locales)} only"
+            ]
+        )
     try:
         renderer.check()
     except ValueError as error:
@@ -358,6 +372,7 @@ class Container(DeclarativeContainer):
         SignTokens, tokens=tokens, randomness=randomness, access_lifetime=given.access_lifetime
     )
 
+    locales = Singleton(mail_locales, given.templates)
     renderer = Singleton(mail_renderer, settings)
     mailer = Selector(
         Singleton(mailer_kind, settings),

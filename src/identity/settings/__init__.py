@@ -107,6 +107,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         values.mail_url,
     ] = "console:"
     mail_from: Annotated[str, "Sender of every mail.", values.mail_address] = "Identity <identity@localhost>"
+    service_name: Annotated[
+        str,
+        "Name of this service in mails, not to be in passwords; if unset, the name in IDENTITY_MAIL_FROM.",
+        values.line,
+    ] = ""
+    default_locale: Annotated[
+        str,
+        "Language of a mail whose reader has named none, or none that there is: en, de, or one of your own.",
+        values.language_tag,
+    ] = "en"
     public_url: Annotated[str, "URL at which clients reach this service.", values.http_url] = (
         "http://127.0.0.1:8000"
     )
@@ -198,7 +208,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         values.networks,
     ] = ()
     templates: Annotated[
-        Path | None, "Directory of mail templates that replace the built-in ones.", values.directory
+        Path | None,
+        "Directory of mail templates that replace the built-in ones, or add languages.",
+        values.directory,
     ] = None
     auto_migrate: Annotated[
         bool, "Migrate a server database at start, instead of by `identity migrate`.", values.boolean

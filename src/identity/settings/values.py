@@ -131,6 +131,12 @@ def directory(text: str) -> Path:
     return Path(text)
 
 
+def language_tag(text: str) -> str:
+    if not re.fullmatch("[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", text):  # RFC 5646, 2.1
+        raise ValueError(f'must be a language tag such as en or de-AT, not "{text}"')
+    return text
+
+
 def secret(text: str) -> Secret:
     try:
         size = len(text.encode())
