@@ -324,6 +324,25 @@ def test_createsuperuser_asks_again_for_a_weak_password_and_for_nothing_else() -
     assert can_log_in("john_doe")
 
 
+def test_createsuperuser_holds_the_password_to_the_policy_of_the_deployment() -> None:
+    Path("list.txt").write_text("correct horse battery\n", encoding="utf-8")
+    deployment = {
+        "IDENTITY_SERVICE_NAME": "Acme Cloud",
+        "IDENTITY_COMMON_PASSWORDS_FILE": "list.txt",
+        "IDENTITY_PASSWORD_MIN_LENGTH": "15",
+    }
+    for password, message in (
+        ("Correct Horse Battery", "This password is too common."),
+        ("my acmecloud password", "The password is too similar to the name of this service."),
+        ("x-john_doe-password", "The password is too similar to the username."),
+        ("yourpassword12", "This password is too short. It must contain at least 15 characters."),
+    ):
+        result = identity("createsuperuser", "--noinput", *JOHN, SUPERUSER_PASSWORD=password, **deployment)
+        assert result.exit_code == 65
+        assert f"password: {message}\n" in result.stderr
+    succeeds("createsuperuser", "--noinput", *JOHN, SUPERUSER_PASSWORD=PASSWORD, **deployment)
+
+
 def test_createsuperuser_asks_again_when_the_two_passwords_differ() -> None:
     typed = f"john_doe\njohn@example.com\n{PASSWORD}\nanother one\n{PASSWORD}\n{PASSWORD}\n"
     assert "Superuser john_doe created." in succeeds("createsuperuser", typed=typed)

@@ -229,7 +229,7 @@ async def of_tokens(fault: type | None) -> Fixtures:
 
 
 async def of_renderer(fault: type | None) -> Fixtures:
-    honest = JinjaRenderer(sender="Acme Cloud <no-reply@acme.example>")
+    honest = JinjaRenderer(service="Acme Cloud")
     return {"renderer": fault(honest) if fault else honest}
 
 

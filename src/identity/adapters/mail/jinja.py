@@ -24,7 +24,6 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
 
-from identity.adapters.mail.mime import parse_sender
 from identity.adapters.mail.wording import Wording
 from identity.application.mail import Mail, Message, kinds_of_mail
 from identity.application.mail_preview import SAMPLE_TIME, sample_mails
@@ -39,17 +38,13 @@ COMPLETE = "en"
 
 
 class JinjaRenderer:
-    """Renders mail with the templates in `overrides` and, for those that are not there, with our own.
-
-    Raises:
-        ValueError: `sender` is not one address.
-    """
+    """Renders mail from the `service` of this name, with the templates in `overrides` and, for those that
+    are not there, with our own."""
 
     def __init__(
-        self, *, sender: str, service: str = "", overrides: Path | None = None, default_locale: str = COMPLETE
+        self, *, service: str, overrides: Path | None = None, default_locale: str = COMPLETE
     ) -> None:
-        address = parse_sender(sender)
-        self._service = service or address.display_name or address.domain
+        self._service = service
         self._default_locale = default_locale
         self._overrides = overrides
         self.locales = mail_locales(overrides)

@@ -136,7 +136,7 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         logging_config=None,
         debug=False,
     )
-    complete(app)
+    complete(app, policy=container.judge_password().policy)
     return app
 
 
