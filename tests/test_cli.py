@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -25,6 +26,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from identity.application.mail import kinds_of_mail
 from identity.application.throttling import Request
 from identity.container import Container, build_container
 from identity.domain.names import Username
@@ -45,6 +47,7 @@ COMMANDS = (
     "createsuperuser",
     "deliver-mail",
     "mail-test",
+    "mail-preview",
     "purge",
     "calibrate",
     "keys",
@@ -321,6 +324,25 @@ def test_createsuperuser_asks_again_for_a_weak_password_and_for_nothing_else() -
     assert can_log_in("john_doe")
 
 
+def test_createsuperuser_holds_the_password_to_the_policy_of_the_deployment() -> None:
+    Path("list.txt").write_text("correct horse battery\n", encoding="utf-8")
+    deployment = {
+        "IDENTITY_SERVICE_NAME": "Acme Cloud",
+        "IDENTITY_COMMON_PASSWORDS_FILE": "list.txt",
+        "IDENTITY_PASSWORD_MIN_LENGTH": "15",
+    }
+    for password, message in (
+        ("Correct Horse Battery", "This password is too common."),
+        ("my acmecloud password", "The password is too similar to the name of this service."),
+        ("x-john_doe-password", "The password is too similar to the username."),
+        ("yourpassword12", "This password is too short. It must contain at least 15 characters."),
+    ):
+        result = identity("createsuperuser", "--noinput", *JOHN, SUPERUSER_PASSWORD=password, **deployment)
+        assert result.exit_code == 65
+        assert f"password: {message}\n" in result.stderr
+    succeeds("createsuperuser", "--noinput", *JOHN, SUPERUSER_PASSWORD=PASSWORD, **deployment)
+
+
 def test_createsuperuser_asks_again_when_the_two_passwords_differ() -> None:
     typed = f"john_doe\njohn@example.com\n{PASSWORD}\nanother one\n{PASSWORD}\n{PASSWORD}\n"
     assert "Superuser john_doe created." in succeeds("createsuperuser", typed=typed)
@@ -588,11 +610,63 @@ def test_a_secret_file_that_others_may_read_is_refused() -> None:
 
 
 def test_a_template_that_is_wrong_is_found_at_the_start() -> None:
-    Path("templates").mkdir()
-    Path("templates/password_reset.txt").write_text("Subject: x\n\n{{ nope }}\n", encoding="utf-8")
+    Path("templates/en").mkdir(parents=True)
+    Path("templates/en/password_reset.txt").write_text("Subject: x\n\n{{ nope }}\n", encoding="utf-8")
     result = identity("serve", IDENTITY_TEMPLATES="templates")
     assert result.exit_code == 78
     assert "password_reset.txt" in result.stderr
+
+
+def previews(directory: str) -> set[str]:
+    return {str(path.relative_to(directory)) for path in Path(directory).rglob("*.*")}
+
+
+def test_mail_preview_writes_every_mail_in_every_locale_and_a_page_that_links_them() -> None:
+    told = succeeds("mail-preview")
+    mails = {f"{locale}/{kind.name()}" for locale in ("de", "en") for kind in kinds_of_mail()}
+    files = {f"{mail}.{ending}" for mail in mails for ending in ("html", "txt")}
+    assert previews("mail-preview") == files | {"index.html"}
+    assert told == f"{len(mails)} mails: {Path('mail-preview/index.html').resolve().as_uri()}\n"
+    index = Path("mail-preview/index.html").read_text("utf-8")
+    assert set(re.findall('href="([^"]*)"', index)) == files
+    assert "Ihr Passwort für Identity wurde geändert" in index
+    text = Path("mail-preview/de/password_reset.txt").read_text("utf-8")
+    assert text.startswith("Subject: Passwort für Identity zurücksetzen\n\nGuten Tag john_doe,\n")
+    assert Path("mail-preview/en/test.html").read_text("utf-8").startswith("<!doctype html>")
+    assert not Path("identity.db").exists()
+
+
+def test_mail_preview_uses_the_deployment_s_own_templates_and_may_be_of_one_locale() -> None:
+    Path("templates/de").mkdir(parents=True)
+    Path("templates/de/test.txt").write_text("Subject: <b>Probe</b>\n\n{{ service }}\n", encoding="utf-8")
+    variables = {"IDENTITY_TEMPLATES": "templates", "IDENTITY_SERVICE_NAME": "Acme & Co"}
+    succeeds("mail-preview", "a/folder", "--locale", "de-AT", **variables)
+    assert {path.partition("/")[0] for path in previews("a/folder")} == {"de", "index.html"}
+    assert Path("a/folder/de/test.txt").read_text("utf-8") == "Subject: <b>Probe</b>\n\nAcme & Co\n"
+    assert "&lt;b&gt;Probe&lt;/b&gt;" in Path("a/folder/index.html").read_text("utf-8")
+
+
+def test_mail_preview_says_which_locales_there_are() -> None:
+    result = identity("mail-preview", "--locale", "fr")
+    assert (result.exit_code, result.stderr) == (
+        65,
+        "identity: there are no templates in fr, only in de, en\n",
+    )
+    assert not Path("mail-preview").exists()
+
+
+def test_mail_preview_into_what_is_no_folder_is_refused() -> None:
+    Path("mail-preview").touch()
+    assert identity("mail-preview").exit_code == 2
+    Path("mail").mkdir()
+    Path("mail/en").touch()
+    assert identity("mail-preview", "mail").exit_code == 78
+
+
+def test_a_default_locale_that_there_are_no_templates_in_is_found_at_the_start() -> None:
+    result = identity("serve", IDENTITY_DEFAULT_LOCALE="fr")
+    assert result.exit_code == 78
+    assert "IDENTITY_DEFAULT_LOCALE fr: there are mail templates in de, en only" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["serve", "mail-test john@example.com", "deliver-mail --once"])

@@ -75,8 +75,10 @@ def test_the_wheel_holds_what_is_no_module(wheel: Path) -> None:
         "py.typed",
         "adapters/common_passwords.txt.gz",
         "adapters/common_passwords.NOTICE.txt",
-        "adapters/mail/templates/password_reset.txt",
-        "adapters/mail/templates/password_reset.html",
+        "adapters/mail/templates/base.html",
+        "adapters/mail/templates/de/wording.jinja",
+        "adapters/mail/templates/en/password_reset.txt",
+        "adapters/mail/templates/en/password_reset.html",
         "adapters/sql/migrations/env.py",
     ):
         assert f"identity/{name}" in names

@@ -56,6 +56,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 # Where the README speaks of a module of `application` that has no heading of its own.
 UNDER_ANOTHER_HEADING = {
     "calibration": ("Login", "identity calibrate"),
+    "mail_preview": ("Mail", "identity mail-preview"),
     "outbox": ("Mail", "outbox"),
     "own_sessions": ("Sessions", "revoke-others"),
     "profile": ("Routes", "profile"),

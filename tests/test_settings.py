@@ -291,6 +291,16 @@ def test_no_name_or_value_forges_a_line():
         ("TRUSTED_PROXIES", "10.0.0.1:8080"),
         ("TRUSTED_PROXIES", "167772161"),
         ("TEMPLATES", "no/such/directory"),
+        ("SERVICE_NAME", " "),
+        ("PASSWORD_MIN_LENGTH", "7"),
+        ("PASSWORD_MIN_LENGTH", "65"),
+        ("PASSWORD_MAX_LENGTH", "63"),
+        ("PASSWORD_MAX_LENGTH", "257"),
+        ("COMMON_PASSWORDS_FILE", "no/such/file"),
+        ("COMMON_PASSWORDS_FILE", "."),
+        ("DEFAULT_LOCALE", "de_AT"),
+        ("DEFAULT_LOCALE", "german"),
+        ("DEFAULT_LOCALE", "de-"),
         ("AUTO_MIGRATE", "perhaps"),
         ("DELIVER_MAIL", ""),
     ],
@@ -373,6 +383,41 @@ def test_trusted_proxies_are_networks_or_addresses_and_none_unless_set(toml):
 def test_a_trailing_slash_of_a_base_url_is_dropped():
     settings = load(PUBLIC_URL="https://id.example/", FRONTEND_URL="https://app.example/a/")
     assert (settings.public_url, settings.frontend_url) == ("https://id.example", "https://app.example/a")
+
+
+def test_the_lengths_of_a_password_have_a_range_that_a_refusal_names():
+    assert problems(PASSWORD_MIN_LENGTH="7", PASSWORD_MAX_LENGTH="1000") == (
+        'IDENTITY_PASSWORD_MIN_LENGTH must be a whole number from 8 to 64, not "7"',
+        'IDENTITY_PASSWORD_MAX_LENGTH must be a whole number from 64 to 256, not "1000"',
+    )
+    settings = load(PASSWORD_MIN_LENGTH="64", PASSWORD_MAX_LENGTH="64")
+    assert (settings.password_min_length, settings.password_max_length) == (64, 64)
+
+
+def test_words_of_a_context_are_separated_by_commas(toml):
+    assert load(PASSWORD_CONTEXT_WORDS=" Acme Cloud,,Widgetron ").password_context_words == (
+        "Acme Cloud",
+        "Widgetron",
+    )
+    config = toml('password_context_words = ["Acme", "Widgetron"]')
+    assert load(config).password_context_words == ("Acme", "Widgetron")
+
+
+def test_a_file_of_common_passwords_can_be_read_and_is_utf_8(tmp_path: Path):
+    path = tmp_path / "list.txt"
+    path.write_text("geheim-ß\n", encoding="utf-8")
+    assert load(COMMON_PASSWORDS_FILE=str(path)).common_passwords_file == path
+    path.write_bytes("geheim-ß\n".encode("latin-1"))
+    assert problems(COMMON_PASSWORDS_FILE=str(path), PORT="x", WORKERS="x") == (
+        'IDENTITY_PORT must be a whole number from 0 to 65535, not "x"',
+        'IDENTITY_WORKERS must be a whole number from 1 to 256, not "x"',
+        f'IDENTITY_COMMON_PASSWORDS_FILE must name a file in UTF-8, which "{path}" is not',
+    )
+    missing = tmp_path / "missing.txt"
+    assert problem(COMMON_PASSWORDS_FILE=str(missing)) == (
+        f'IDENTITY_COMMON_PASSWORDS_FILE must name a file that can be read, not "{missing}": '
+        "No such file or directory"
+    )
 
 
 def test_templates_must_be_a_directory_that_exists(tmp_path: Path):

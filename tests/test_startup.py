@@ -78,6 +78,27 @@ def test_attempts_are_counted_ahead_of_a_hasher_that_keeps_to_its_slots_and_of_n
     assert hashing_turns(Settings(hasher="package.module:Class"), 3) == 3
 
 
+@pytest.mark.parametrize("sender", ["", "nobody", "a@b.example, c@d.example", "a@-ü.example"])
+def test_a_sender_that_is_not_one_address_is_a_wrong_setting(sender: str) -> None:
+    with pytest.raises(SettingsError, match="IDENTITY_MAIL_FROM"):
+        build_container(Settings(mail_from=sender)).renderer()
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({}, "Identity"),
+        ({"mail_from": "Acme Cloud <no-reply@acme.example>"}, "Acme Cloud"),
+        ({"mail_from": "no-reply@acme.example"}, "acme.example"),
+        ({"mail_from": "Acme Cloud <no-reply@acme.example>", "service_name": "Acme ID"}, "Acme ID"),
+    ],
+)
+def test_a_service_is_called_what_it_is_told_or_else_as_its_sender(
+    settings: dict[str, str], name: str
+) -> None:
+    assert build_container(Settings(**settings)).service_name() == name
+
+
 # A third party's adapter
 
 MODULE = """

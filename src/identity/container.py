@@ -16,6 +16,7 @@ from dependency_injector.providers import Dependency, Object, Selector, Singleto
 
 from identity.adapters.argon2 import Argon2Hasher
 from identity.adapters.common_passwords import BundledCommonPasswords
+from identity.adapters.common_passwords_file import CommonPasswordsFile
 from identity.adapters.hashing_lane import AsyncHashingLane
 from identity.adapters.jwt.keyring import Keyring
 from identity.adapters.jwt.keys import OpenKey, SealedKeys, shared_key
@@ -25,7 +26,8 @@ from identity.adapters.known_blocks import KnownBlocks
 from identity.adapters.machine import usable_cores, usable_memory
 from identity.adapters.mail.console import ConsoleMailer
 from identity.adapters.mail.directory import DirectoryMailer
-from identity.adapters.mail.jinja import JinjaRenderer
+from identity.adapters.mail.jinja import JinjaRenderer, mail_locales
+from identity.adapters.mail.mime import parse_sender
 from identity.adapters.mail.smtp import Security, SmtpMailer
 from identity.adapters.memory import MemoryMailer, MemoryRateLimiter, MemorySchema, MemoryStorage
 from identity.adapters.secret_file import create_secret_file
@@ -60,6 +62,7 @@ from identity.application.throttling import (
     HashPassword,
     VerifyPassword,
 )
+from identity.domain.language import look_up
 from identity.domain.password_policy import PasswordPolicy
 from identity.domain.secrets import Secret
 from identity.domain.throttling import Backoff, Window
@@ -126,12 +129,46 @@ def smtp_mailer(settings: Settings, security: Security) -> SmtpMailer:
     )
 
 
-def mail_renderer(settings: Settings) -> JinjaRenderer:
-    """Raises `SettingsError` when the sender, or one of the deployment's own templates, is wrong."""
+def service_name(settings: Settings) -> str:
+    """What this service is called, to whoever has not been told otherwise: as the sender of its mail.
+
+    Raises:
+        SettingsError: the sender is not one address.
+    """
     try:
-        renderer = JinjaRenderer(sender=settings.mail_from, overrides=settings.templates)
+        sender = parse_sender(settings.mail_from)
     except ValueError as error:
         raise SettingsError([f"IDENTITY_MAIL_FROM {settings.mail_from}: {error}"]) from None
+    return settings.service_name or sender.display_name or sender.domain
+
+
+def password_policy(settings: Settings, name: str) -> PasswordPolicy:
+    """The service's `name` may not be in a password, neither as it is written nor in one word."""
+    in_one_word = "".join(filter(str.isalnum, name))
+    return PasswordPolicy(
+        shortest=settings.password_min_length,
+        longest=settings.password_max_length,
+        service_names=(name, in_one_word, *settings.password_context_words),
+    )
+
+
+def common_passwords_kind(settings: Settings) -> str:
+    return "file" if settings.common_passwords_file else "bundled"
+
+
+def mail_renderer(settings: Settings, service: str) -> JinjaRenderer:
+    """Raises `SettingsError` when one of the deployment's own templates is wrong, or there are none in its
+    locale."""
+    renderer = JinjaRenderer(
+        service=service, overrides=settings.templates, default_locale=settings.default_locale
+    )
+    if look_up(settings.default_locale, renderer.locales) is None:
+        raise SettingsError(
+            [
+                f"IDENTITY_DEFAULT_LOCALE {settings.default_locale}: there are mail templates in "
+                f"{', '.join(renderer.locales)} only"
+            ]
+        )
     try:
         renderer.check()
     except ValueError as error:
@@ -309,10 +346,18 @@ class Container(DeclarativeContainer):
     verify_password = Singleton(
         VerifyPassword, lane=lane, limiter=limiter, buckets=buckets, hasher=hasher, clock=clock
     )
+    service_name = Singleton(service_name, settings)
+    bundled_common_passwords = Singleton(BundledCommonPasswords)
     judge_password = Singleton(
         JudgePassword,
-        common_passwords=Singleton(BundledCommonPasswords),
-        policy=Singleton(PasswordPolicy),
+        common_passwords=Selector(
+            Singleton(common_passwords_kind, settings),
+            bundled=bundled_common_passwords,
+            file=Singleton(
+                CommonPasswordsFile, given.common_passwords_file, besides=bundled_common_passwords
+            ),
+        ),
+        policy=Singleton(password_policy, settings, service_name),
     )
 
     vault = Singleton(
@@ -358,7 +403,8 @@ class Container(DeclarativeContainer):
         SignTokens, tokens=tokens, randomness=randomness, access_lifetime=given.access_lifetime
     )
 
-    renderer = Singleton(mail_renderer, settings)
+    locales = Singleton(mail_locales, given.templates)
+    renderer = Singleton(mail_renderer, settings, service_name)
     mailer = Selector(
         Singleton(mailer_kind, settings),
         console=Singleton(ConsoleMailer, sender=given.mail_from),

@@ -305,6 +305,15 @@ class TestAskingForAReset:
             email_key="alice@example.com",
         )
 
+    async def test_the_intent_and_so_the_mail_are_in_the_language_that_was_asked_in(
+        self, world: World, alice: User
+    ) -> None:
+        await world.request_reset(email="alice@example.com", language="de")
+        (intent,) = world.storage.intents
+        assert intent.values == {"language": "de"}
+        (message,) = await world.delivered()
+        assert message.subject == "Passwort für Identity zurücksetzen"
+
     async def test_is_blind_the_port_calls_are_the_same_for_an_address_that_is_nobodys(
         self, world: World, alice: User
     ) -> None:

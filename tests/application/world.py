@@ -220,7 +220,7 @@ async def _nothing(message: Message) -> None:
 @functools.cache
 def renderer() -> JinjaRenderer:
     """One for all worlds: it holds no state, and compiles its templates only once."""
-    return JinjaRenderer(sender="Identity <identity@example.org>")
+    return JinjaRenderer(service="Identity")
 
 
 class World:

@@ -363,6 +363,7 @@ class Renderer:
 
     def __init__(self, honest: MailRenderer) -> None:
         self.honest = honest
+        self.locales = honest.locales
 
     def changed(self, message: Message, mail: Mail) -> Message:
         return message
@@ -374,6 +375,24 @@ class Renderer:
 class RendererWithoutText(Renderer):
     def changed(self, message: Message, mail: Mail) -> Message:
         return replace(message, text="\n")
+
+
+class RendererOfOneLanguage(Renderer):
+    def render(self, mail: Mail, *, id: str, date: datetime) -> Message:
+        return super().render(replace(mail, locale=""), id=id, date=date)
+
+
+class RendererThatTakesALocaleToTheLetter(Renderer):
+    def render(self, mail: Mail, *, id: str, date: datetime) -> Message:
+        locale = mail.locale if mail.locale in self.locales else ""
+        return super().render(replace(mail, locale=locale), id=id, date=date)
+
+
+class RendererThatStumblesOverALanguage(Renderer):
+    def render(self, mail: Mail, *, id: str, date: datetime) -> Message:
+        if mail.locale and mail.locale[:2].lower() not in self.locales:
+            raise MailDeferred(f"there are no words in {mail.locale}")
+        return super().render(mail, id=id, date=date)
 
 
 class RendererOfLongSubjects(Renderer):

@@ -75,6 +75,13 @@ CAUGHT_BY: Mapping[type, str] = {
     broken.TokensThatJudgeTheKindFirst: ("TokensConformance.test_of_several_faults_the_first_is_the_reason"),
     # renderers
     broken.RendererWithoutText: "RendererConformance.test_every_mail_gets_a_subject_a_text_and_a_page",
+    broken.RendererOfOneLanguage: "RendererConformance.test_every_language_has_words_of_its_own",
+    broken.RendererThatTakesALocaleToTheLetter: (
+        "RendererConformance.test_a_locale_that_is_not_there_is_made_up_for_by_its_language"
+    ),
+    broken.RendererThatStumblesOverALanguage: (
+        "RendererConformance.test_a_language_that_is_not_there_is_made_up_for_by_the_deployment_s"
+    ),
     broken.RendererOfLongSubjects: "RendererConformance.test_the_subject_is_one_line",
     broken.RendererThatLowersAddresses: (
         "RendererConformance.test_a_mail_keeps_its_recipient_and_the_id_and_date_it_is_given"
@@ -222,7 +229,7 @@ async def of_tokens(fault: type | None) -> Fixtures:
 
 
 async def of_renderer(fault: type | None) -> Fixtures:
-    honest = JinjaRenderer(sender="Acme Cloud <no-reply@acme.example>")
+    honest = JinjaRenderer(service="Acme Cloud")
     return {"renderer": fault(honest) if fault else honest}
 
 

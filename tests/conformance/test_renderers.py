@@ -13,7 +13,7 @@ from identity.testing.renderer import RendererConformance, every_mail
 class TestJinjaRenderer(RendererConformance):
     @pytest.fixture
     def renderer(self) -> JinjaRenderer:
-        return JinjaRenderer(sender="Acme Cloud <no-reply@acme.example>")
+        return JinjaRenderer(service="Acme Cloud")
 
 
 def test_the_kit_knows_every_kind_of_mail() -> None:

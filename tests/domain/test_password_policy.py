@@ -18,6 +18,7 @@ TOO_COMMON = "This password is too common."
 ALL_DIGITS = "This password is entirely numeric."
 LIKE_USERNAME = "The password is too similar to the username."
 LIKE_EMAIL = "The password is too similar to the email address."
+LIKE_SERVICE = "The password is too similar to the name of this service."
 
 
 def problems(
@@ -156,6 +157,25 @@ class TestKnownToOthers:
 
     def test_case_is_folded_not_only_lowered(self) -> None:
         assert problems("GROSSE-STRASSE", username="straße") == (LIKE_USERNAME,)
+
+    @pytest.mark.parametrize("password", ["ｗｏｎｄｅｒｌａｎｄ", "Ｗonderlandﬁne", "wonderⅼand"])
+    def test_width_makes_no_difference(self, password: str) -> None:
+        assert problems(password, username="Wonderland") == (LIKE_USERNAME,)
+        assert problems("xx-wonderland", username="ＷＯＮＤＥＲＬＡＮＤ") == (LIKE_USERNAME,)
+        assert problems(password, email="wonderland@example.com") == (LIKE_EMAIL,)
+
+    @pytest.mark.parametrize(
+        "password", ["acme cloud", "my ACME CLOUD", "ＡＣＭＥ　ＣＬＯＵＤ", "e cloud-", "widgetron1"]
+    )
+    def test_one_like_a_name_of_the_service_is_refused(self, password: str) -> None:
+        policy = PasswordPolicy(service_names=("Acme Cloud", "e cloud", "Widgetron"))
+        assert problems(password, policy=policy) == (LIKE_SERVICE,)
+        assert LIKE_SERVICE not in problems(password)
+
+    def test_a_name_of_the_service_of_one_or_two_letters_or_none_is_in_many_good_passwords(self) -> None:
+        policy = PasswordPolicy(service_names=("", "I", "ID"), shortest=1)
+        assert problems("correct identity horse", policy=policy) == ()
+        assert problems("id", policy=policy) == (LIKE_SERVICE,)
 
     @pytest.mark.parametrize("name", ["a", "ab", "李雷"])
     def test_a_name_of_one_or_two_letters_is_in_many_good_passwords(self, name: str) -> None:

@@ -114,6 +114,7 @@ def test_wrong_settings_are_all_reported_before_anything_is_made_or_opened(comma
         "workers": "many",
         "secret": "short",
         "mail_url": "carrier-pigeon:",
+        "common_passwords_file": "no/such/list",
         "colour": "blue",
     }
     command = commands.run("serve", port=taken_port, **wrong)  # opening a socket would fail, and say so

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -76,10 +77,17 @@ class ClaimedIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
-    """What a mail tells, before it has words. The name of the class chooses the template."""
+    """What a mail tells, before it has words."""
 
     to: EmailAddress
     username: Username
+    locale: str = ""
+    """The language tag of the words that its reader would like; empty for those of the deployment."""
+
+    @classmethod
+    def name(cls) -> str:
+        """What the renderer's words for it are called: "password_reset" for `PasswordResetMail`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Mail")).lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +122,12 @@ class TestMail(Mail):
     """Shows an operator that mail arrives."""
 
     __test__ = False  # not a test case, whatever its name suggests to pytest
+
+
+def kinds_of_mail() -> tuple[type[Mail], ...]:
+    """Every kind there is."""
+    # A slotted dataclass leaves the class that it was made from behind among the subclasses.
+    return tuple(kind for kind in Mail.__subclasses__() if globals().get(kind.__name__) is kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

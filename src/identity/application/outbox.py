@@ -169,8 +169,12 @@ class DeliverMail:
                 return None
             if intent.kind is MailKind.PASSWORD_RESET:
                 token = await self._mint(uow, intent, user, at=now)
-                return self._reset_mail(user, token) if token else None
-        told: dict[str, Any] = {"at": intent.created_at, "client": _client(intent)}
+                return self._reset_mail(user, token, locale=_locale(intent)) if token else None
+        told: dict[str, Any] = {
+            "at": intent.created_at,
+            "client": _client(intent),
+            "locale": _locale(intent),
+        }
         if intent.kind is MailKind.SESSION_REUSED:
             told["signed_out"] = _client(intent, "signed_out_")
         return NOTICES[intent.kind](to=user.email, username=user.username, **told)
@@ -199,10 +203,14 @@ class DeliverMail:
         )
         return token
 
-    def _reset_mail(self, user: User, token: Secret) -> PasswordResetMail:
+    def _reset_mail(self, user: User, token: Secret, *, locale: str) -> PasswordResetMail:
         link = self.reset_url.replace("{uidb64}", user_reference(user.id)).replace("{token}", token.reveal())
         return PasswordResetMail(
-            to=user.email, username=user.username, link=Secret(link), expires_in=self.reset_lifetime
+            to=user.email,
+            username=user.username,
+            locale=locale,
+            link=Secret(link),
+            expires_in=self.reset_lifetime,
         )
 
     @retried_on_conflict  # or what was sent would be sent again
@@ -240,6 +248,10 @@ class DeliverMail:
 def _bucket(notice: MailIntent) -> Bucket:
     key = hashlib.sha256(f"{notice.kind} to {notice.user_id}".encode()).digest()
     return Bucket(key=Digest(key), allowance=NOTICES_A_DAY)
+
+
+def _locale(intent: MailIntent) -> str:
+    return intent.values.get("language", "")
 
 
 def _client(notice: MailIntent, which: str = "") -> Client:

@@ -132,7 +132,8 @@ class RequestReset:
     randomness: Randomness
 
     @retried_on_conflict
-    async def __call__(self, *, email: str, client: Client = UNKNOWN_CLIENT) -> None:
+    async def __call__(self, *, email: str, client: Client = UNKNOWN_CLIENT, language: str = "") -> None:
+        """`language`: the tag of the one that whoever asks would like the mail to be in."""
         try:
             address = EmailAddress.parse(email)
         except Malformed as malformed:
@@ -146,6 +147,7 @@ class RequestReset:
             kind=MailKind.PASSWORD_RESET,
             created_at=self.clock.now(),
             email_key=address.key,
+            values={"language": language} if language else {},
         )
         async with self.begin() as uow:
             await uow.outbox.put(intent)

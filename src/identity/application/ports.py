@@ -8,7 +8,7 @@ Storage that cannot do its work now raises `Unavailable`; one that lost a race r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -388,8 +388,13 @@ class Randomness(Protocol):
 
 
 class MailRenderer(Protocol):
+    @property
+    def locales(self) -> Collection[str]:
+        """The language tags of the locales that it has words in."""
+
     def render(self, mail: Mail, *, id: str, date: datetime) -> Message:
-        """Puts the mail into words.
+        """Puts the mail into words: those of its locale, or of what is nearest to that (RFC 4647, 3.4), or,
+        whatever the locale is, those of the deployment's own.
 
         Raises:
             MailDeferred: its words cannot be found now; an operator can mend that.

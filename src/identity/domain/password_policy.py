@@ -5,6 +5,7 @@ Length and known-bad words count, composition does not. A password is never trim
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 from identity.domain.names import EmailAddress, Username
@@ -16,6 +17,7 @@ TOO_COMMON = "This password is too common."
 ALL_DIGITS = "This password is entirely numeric."
 LIKE_USERNAME = "The password is too similar to the username."
 LIKE_EMAIL = "The password is too similar to the email address."
+LIKE_SERVICE = "The password is too similar to the name of this service."
 
 # A name of one or two letters is part of most good passwords by chance; then only equality counts.
 _SHORTEST_TELLING_NAME = 3
@@ -27,6 +29,8 @@ class PasswordPolicy:
 
     shortest: int = 8
     longest: int = 256
+    service_names: tuple[str, ...] = ()
+    """The words that one who knows this service, and nothing of its users, would try first."""
 
     def problems(
         self, password: Secret, *, is_common: bool, username: Username | None, email: EmailAddress | None
@@ -46,6 +50,7 @@ class PasswordPolicy:
             LIKE_USERNAME: username is not None and _is_similar(text, username.value),
             LIKE_EMAIL: email is not None
             and (_is_similar(text, email.value) or _is_similar(text, email.local_part)),
+            LIKE_SERVICE: any(_is_similar(text, name) for name in self.service_names),
         }
         return tuple(message for message, applies in rules.items() if applies)
 
@@ -61,7 +66,12 @@ def is_oversized(password: Secret) -> bool:
 
 
 def _is_similar(password: str, name: str) -> bool:
-    password, name = password.casefold(), name.casefold()
+    password, name = _folded(password), _folded(name)
     if len(name) < _SHORTEST_TELLING_NAME:
         return password == name
     return name in password or password in name
+
+
+def _folded(text: str) -> str:
+    """Without differences of case and width, as usernames are compared."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

@@ -107,6 +107,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         values.mail_url,
     ] = "console:"
     mail_from: Annotated[str, "Sender of every mail.", values.mail_address] = "Identity <identity@localhost>"
+    service_name: Annotated[
+        str,
+        "Name of this service in mails, not to be in passwords; if unset, the name in IDENTITY_MAIL_FROM.",
+        values.line,
+    ] = ""
+    default_locale: Annotated[
+        str,
+        "Language of a mail whose reader has named none, or none that there is: en, de, or one of your own.",
+        values.language_tag,
+    ] = "en"
     public_url: Annotated[str, "URL at which clients reach this service.", values.http_url] = (
         "http://127.0.0.1:8000"
     )
@@ -174,6 +184,22 @@ class Settings(Struct, frozen=True, kw_only=True):
         "Memory for hashing passwords in all workers together, in MiB; if unset, half of what there is.",
         integer(19, 4194304),
     ] = None
+    password_min_length: Annotated[int, "Fewest characters of a new password.", integer(8, 64)] = (
+        8  # NIST SP 800-63B, 3.1.1.2, and ASVS 6.2.1: no fewer
+    )
+    password_max_length: Annotated[int, "Most characters of a new password.", integer(64, 256)] = (
+        256  # ASVS 6.2.9: at least 64
+    )
+    password_context_words: Annotated[
+        tuple[str, ...],
+        "Words not to be in passwords, such as other names of this service, separated by commas.",
+        values.words,
+    ] = ()
+    common_passwords_file: Annotated[
+        Path | None,
+        "File of passwords to be refused beside the built-in list: UTF-8, one in a line, no comments.",
+        values.text_file,
+    ] = None
     login_free_failures: Annotated[
         int,
         "Wrong passwords in a row for one account before each further one doubles the wait.",
@@ -198,7 +224,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         values.networks,
     ] = ()
     templates: Annotated[
-        Path | None, "Directory of mail templates that replace the built-in ones.", values.directory
+        Path | None,
+        "Directory of mail templates that replace the built-in ones, or add languages.",
+        values.directory,
     ] = None
     auto_migrate: Annotated[
         bool, "Migrate a server database at start, instead of by `identity migrate`.", values.boolean

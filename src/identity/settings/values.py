@@ -125,10 +125,33 @@ def networks(text: str) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
+def words(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def text_file(text: str) -> Path:
+    """A file in UTF-8 that can be read, of any length."""
+    try:
+        with Path(text).open(encoding="utf-8") as lines:
+            for _ in lines:
+                pass
+    except OSError as error:
+        raise ValueError(f'must name a file that can be read, not "{text}": {error.strerror}') from None
+    except ValueError:
+        raise ValueError(f'must name a file in UTF-8, which "{text}" is not') from None
+    return Path(text)
+
+
 def directory(text: str) -> Path:
     if not Path(text).is_dir():
         raise ValueError(f'must be an existing directory, not "{text}"')
     return Path(text)
+
+
+def language_tag(text: str) -> str:
+    if not re.fullmatch("[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", text):  # RFC 5646, 2.1
+        raise ValueError(f'must be a language tag such as en or de-AT, not "{text}"')
+    return text
 
 
 def secret(text: str) -> Secret:

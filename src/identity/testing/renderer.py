@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from itertools import combinations
+from typing import Any
 
 from identity.application.mail import (
     Mail,
@@ -30,19 +32,20 @@ LINK = f"https://app.acme.example/{'x' * 80}/reset-password/MQ/{TOKEN}?a=1&copy=
 
 _CLIENT = Client(address="203.0.113.7", user_agent="Mozilla/5.0 (Windows NT 10.0; rv:140.0) Firefox/140.0")
 _HOSTILE = """<hostile onhostile='x'>"'&amp;"""
+_ODD_LOCALES = ("tlh", "*", "-", "..", "../templates", "\0", "\ud83d", "tlh-" * 1000)
 _LOADING = {"src", "srcset", "background", "poster", "data", "action", "formaction", "href", "xlink:href"}
 _REMOTE_STYLE = re.compile(r"""@import|url\(\s*["']?\s*(?:https?:)?//""", re.IGNORECASE)
 
 
-def every_mail(*, username: str = "ann.lee", client: Client = _CLIENT) -> tuple[Mail, ...]:
+def every_mail(*, username: str = "ann.lee", client: Client = _CLIENT, locale: str = "") -> tuple[Mail, ...]:
     """A mail of each kind there is."""
-    to, name = TO, Username(username)
+    reader: Any = {"to": TO, "username": Username(username), "locale": locale}
     return (
-        PasswordResetMail(to=to, username=name, link=Secret(LINK), expires_in=timedelta(minutes=90)),
-        PasswordChangedMail(to=to, username=name, at=DATE, client=client),
-        SessionReusedMail(to=to, username=name, at=DATE, client=client, signed_out=client),
-        NewDeviceMail(to=to, username=name, at=DATE, client=client),
-        TestMail(to=to, username=name),
+        PasswordResetMail(**reader, link=Secret(LINK), expires_in=timedelta(minutes=90)),
+        PasswordChangedMail(**reader, at=DATE, client=client),
+        SessionReusedMail(**reader, at=DATE, client=client, signed_out=client),
+        NewDeviceMail(**reader, at=DATE, client=client),
+        TestMail(**reader),
     )
 
 
@@ -56,11 +59,36 @@ class RendererConformance(Conformance):
     """
 
     def test_every_mail_gets_a_subject_a_text_and_a_page(self, renderer: MailRenderer) -> None:
-        for mail in (*every_mail(), *every_mail(client=UNKNOWN_CLIENT)):
-            message = _rendered(renderer, mail)
-            assert message.subject.strip()
-            assert message.text.strip()
-            assert _Page(message.html).text.strip()
+        for locale in ("", *renderer.locales):
+            for mail in (*every_mail(locale=locale), *every_mail(client=UNKNOWN_CLIENT, locale=locale)):
+                message = _rendered(renderer, mail)
+                assert message.subject.strip()
+                assert message.text.strip()
+                assert _Page(message.html).text.strip()
+
+    def test_every_language_has_words_of_its_own(self, renderer: MailRenderer) -> None:
+        languages = [locale for locale in renderer.locales if "-" not in locale]
+        for one, other in combinations(languages, 2):
+            messages = (
+                [_rendered(renderer, mail) for mail in every_mail(locale=locale)] for locale in (one, other)
+            )
+            for this, that in zip(*messages, strict=True):
+                assert this.subject != that.subject
+                assert this.text != that.text
+                assert this.html != that.html
+
+    def test_a_locale_that_is_not_there_is_made_up_for_by_its_language(self, renderer: MailRenderer) -> None:
+        for locale in renderer.locales:
+            for spelling in (locale.upper(), f"{locale}-x-acme", f"{locale}-1996-x-acme"):
+                for mail, there in zip(every_mail(locale=spelling), every_mail(locale=locale), strict=True):
+                    assert _rendered(renderer, mail) == _rendered(renderer, there)
+
+    def test_a_language_that_is_not_there_is_made_up_for_by_the_deployment_s(
+        self, renderer: MailRenderer
+    ) -> None:
+        for locale in _ODD_LOCALES:
+            for mail, usual in zip(every_mail(locale=locale), every_mail(), strict=True):
+                assert _rendered(renderer, mail) == _rendered(renderer, usual)
 
     def test_the_subject_is_one_line(self, renderer: MailRenderer) -> None:
         for mail in every_mail():

@@ -1,84 +1,72 @@
-"""The wording of every mail, in Jinja2 templates that a deployment can replace one by one.
+"""The wording of every mail, in Jinja2 templates that a deployment can replace one by one, or add in a
+language of its own.
 
-A mail has two templates, named after its class: `PasswordResetMail` is worded by `password_reset.txt` and
-`password_reset.html`. The text begins with a line `Subject: ...` and an empty line. Templates see the fields
-of the mail (`username`, `to`, `link`, `expires_in`, `at`, `client`, `signed_out`), `service` (the name shown
-of the sender), in HTML also `subject`, and the filters `duration`, `moment` and `device`.
+Each locale has a folder, named by its language tag, and each mail two templates in it, named after its
+class: `PasswordResetMail` is worded in German by `de/password_reset.txt` and `de/password_reset.html`. The
+text begins with a line `Subject: ...` and an empty line. `de/wording.jinja` says how times, durations and
+devices are put, and the few words in what all locales share: the frame of the HTML, `base.html`, and the
+details of a request.
+
+Templates see the fields of the mail (`username`, `to`, `link`, `expires_in`, `at`, `client`, `signed_out`),
+`service` (the name of the service), `locale` (whose templates they are), in HTML also `subject`, and the
+filters `duration`, `moment` and `device`.
+
+What a regional locale (`de-AT`) has not, its language has (RFC 4647, 3.4). A mail that a language has not is
+written in the default locale, failing that in English; but never is half a mail in another language.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
 
-from identity.adapters.mail import wording
-from identity.adapters.mail.mime import parse_sender
-from identity.application.mail import (
-    Mail,
-    Message,
-    NewDeviceMail,
-    PasswordChangedMail,
-    PasswordResetMail,
-    SessionReusedMail,
-    TestMail,
-)
+from identity.adapters.mail.wording import Wording
+from identity.application.mail import Mail, Message, kinds_of_mail
+from identity.application.mail_preview import SAMPLE_TIME, sample_mails
 from identity.domain.errors import MailDeferred
+from identity.domain.language import fallbacks, is_language_tag
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import Secret
-from identity.domain.session import Client
 
-_TEMPLATES = Path(__file__).parent / "templates"
-
-_SAMPLE_TIME = datetime(2026, 1, 1, tzinfo=UTC)
-_READER: Any = {"to": EmailAddress("john@example.com"), "username": Username("john_doe")}
-_DEED: Any = {**_READER, "at": _SAMPLE_TIME, "client": Client(address="192.0.2.1", user_agent="curl/8.0")}
-_SAMPLES = (
-    PasswordResetMail(**_READER, link=Secret("http://localhost/"), expires_in=timedelta(hours=1)),
-    PasswordChangedMail(**_DEED),
-    SessionReusedMail(**_DEED, signed_out=Client(address="192.0.2.2", user_agent="curl/8.0")),
-    NewDeviceMail(**_DEED),
-    TestMail(**_READER),
-)
+SHIPPED = Path(__file__).parent / "templates"
+COMPLETE = "en"
+"""The locale that has every mail, whatever a deployment does."""
 
 
 class JinjaRenderer:
-    """Renders mail with the templates in `overrides` and, for those that are not there, with our own.
+    """Renders mail from the `service` of this name, with the templates in `overrides` and, for those that
+    are not there, with our own."""
 
-    Raises:
-        ValueError: `sender` is not one address.
-    """
-
-    def __init__(self, *, sender: str, overrides: Path | None = None) -> None:
-        address = parse_sender(sender)
-        self._service = address.display_name or address.domain
-        self._templates = Environment(
-            loader=FileSystemLoader([overrides, _TEMPLATES] if overrides else [_TEMPLATES]),
-            autoescape=select_autoescape(["html"]),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
-        self._templates.filters.update(
-            duration=wording.duration, moment=wording.moment, device=wording.device
-        )
+    def __init__(
+        self, *, service: str, overrides: Path | None = None, default_locale: str = COMPLETE
+    ) -> None:
+        self._service = service
+        self._default_locale = default_locale
+        self._overrides = overrides
+        self.locales = mail_locales(overrides)
+        self._of_locale = {
+            locale.lower(): _Templates(locale, roots=_roots(overrides)) for locale in self.locales
+        }
 
     def check(self) -> None:
-        """Renders a mail of each kind, so that a template that is wrong is found before it is needed.
+        """Renders a mail of each kind in each locale, so that a template that is wrong is found before it is
+        needed.
 
         Raises:
             ValueError: with the template's name and what is wrong with it.
         """
-        for mail in _SAMPLES:
-            try:
-                self.render(mail, id="sample", date=_SAMPLE_TIME)
-            except MailDeferred as fault:
-                raise ValueError(str(fault)) from None
+        for stray in _strays(self._overrides):
+            raise ValueError(stray)
+        for locale in self.locales:
+            for mail in sample_mails(locale=locale):
+                try:
+                    self.render(mail, id="sample", date=SAMPLE_TIME)
+                except MailDeferred as fault:
+                    raise ValueError(str(fault)) from None
 
     def render(self, mail: Mail, *, id: str, date: datetime) -> Message:
         """The mail in words.
@@ -86,26 +74,86 @@ class JinjaRenderer:
         Raises:
             MailDeferred: a template is missing or wrong; whoever runs the service can mend it.
         """
-        name = template_name(type(mail))
+        name = mail.name()
+        templates = self._templates(name, mail.locale)
         values = {field.name: _plain(getattr(mail, field.name)) for field in dataclasses.fields(mail)}
-        values["service"] = self._service
-        subject, text = _split(self._fill(f"{name}.txt", values), name)
-        html = self._fill(f"{name}.html", values | {"subject": subject})
+        values |= {"service": self._service, "locale": templates.locale}
+        subject, text = _split(templates.fill(f"{name}.txt", values), f"{templates.locale}/{name}")
+        html = templates.fill(f"{name}.html", values | {"subject": subject})
         return Message(id=id, to=mail.to, date=date, subject=subject, text=text, html=html)
 
-    def _fill(self, template: str, values: dict[str, object]) -> str:
+    def _templates(self, name: str, locale: str) -> _Templates:
+        """Those of the nearest locale that has the mail."""
+        wanted = (*fallbacks(locale), *fallbacks(self._default_locale), COMPLETE)
+        found = (self._of_locale[tag] for tag in wanted if tag in self._of_locale)
+        return next((templates for templates in found if templates.have(name)), self._of_locale[COMPLETE])
+
+
+class _Templates:
+    """The templates of one locale, with those of its language, and those that all locales share."""
+
+    def __init__(self, locale: str, *, roots: list[Path]) -> None:
+        self.locale = locale
+        self._folders = [
+            folder for tag in fallbacks(locale) for root in roots for folder in _folders(root, named=tag)
+        ]
+        self._environment = Environment(
+            loader=FileSystemLoader([*self._folders, *roots]),
+            autoescape=select_autoescape(["html"]),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        wording = Wording(self._environment)
+        self._environment.filters.update(
+            duration=wording.duration, moment=wording.moment, device=wording.device
+        )
+
+    def have(self, name: str) -> bool:
+        """Whether any part of the mail is there: then the other part is missing, not another language's."""
+        files = [f"{name}.txt", f"{name}.html"]
+        return any((folder / file).is_file() for folder in self._folders for file in files)
+
+    def fill(self, template: str, values: dict[str, object]) -> str:
+        """Raises `MailDeferred`."""
         try:
-            return self._templates.get_template(template).render(values)
+            return self._environment.get_template(template).render(values)
         except TemplateError as error:
             fault = f"{type(error).__name__}: {error.message}"  # str() would add lines of the source
         except (OSError, UnicodeError) as error:
             fault = str(error)
-        raise MailDeferred(f"mail template {template}: {fault}")
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            fault = type(error).__name__  # its words could be a value
+        raise MailDeferred(f"mail template {self.locale}/{template}: {fault}")
 
 
-def template_name(kind: type[Mail]) -> str:
-    """Without the ending: "password_reset" for `PasswordResetMail`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__.removesuffix("Mail")).lower()
+def mail_locales(overrides: Path | None) -> tuple[str, ...]:
+    """The tags of the locales that there are templates in, ours and the deployment's."""
+    folders = [folder.name for root in _roots(overrides) for folder in _folders(root)]
+    return tuple(sorted({name.lower(): name for name in reversed(folders)}.values()))
+
+
+def _roots(overrides: Path | None) -> list[Path]:
+    return [overrides, SHIPPED] if overrides else [SHIPPED]
+
+
+def _folders(root: Path, *, named: str | None = None) -> Iterator[Path]:
+    """Those of locales, in any spelling of the one that is named."""
+    for folder in sorted(root.iterdir()):
+        if folder.is_dir() and is_language_tag(folder.name) and named in {None, folder.name.lower()}:
+            yield folder
+
+
+def _strays(overrides: Path | None) -> Iterator[str]:
+    """What is wrong with files and folders that would be passed over in silence."""
+    mails = {kind.name() for kind in kinds_of_mail()}
+    for path in sorted(overrides.iterdir()) if overrides else []:
+        if path.is_file() and path.stem in mails:
+            yield f"{path.name}: belongs into the folder of its locale, such as {COMPLETE}/{path.name}"
+        tag = path.name.replace("_", "-")
+        if path.is_dir() and tag != path.name and is_language_tag(tag):
+            yield f"{path.name}: a locale's folder is named by its language tag, {tag}"
 
 
 def _plain(value: object) -> object:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from identity.entrypoints.cli.keys import keys
+from identity.entrypoints.cli.mail_preview import mail_preview
 from identity.entrypoints.cli.running import (
     EX_CONFIG,
     EX_DATAERR,
@@ -210,6 +211,9 @@ def mail_test(config: Path | None, address: str) -> None:
     except MailRefused as refusal:
         fail(EX_UNAVAILABLE, f"not sent: {refusal}")
     click.echo(f"A test mail to {address} was handed over.")
+
+
+main.add_command(mail_preview)
 
 
 @main.command()

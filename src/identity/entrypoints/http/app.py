@@ -30,6 +30,7 @@ from identity.entrypoints.http.departure import providing_while_connected
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
 from identity.entrypoints.http.forwarded import TrustedProxies
 from identity.entrypoints.http.headers import add_headers
+from identity.entrypoints.http.language import Languages, provide_language
 from identity.entrypoints.http.openapi import complete, openapi_config
 from identity.entrypoints.http.refresh_cookie import RefreshCookie
 
@@ -124,6 +125,8 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
             "while_connected": Provide(providing_while_connected(container.lane()), sync_to_thread=False),
             "trusted_proxies": _provide(TrustedProxies(settings.trusted_proxies)),
             "client": Provide(provide_client, sync_to_thread=False),
+            "languages": _provide(Languages(container.locales())),
+            "language": Provide(provide_language, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,
         before_send=[add_headers, withhold_credentials, refuse_in_json, RefusedPages(cors)],
@@ -133,7 +136,7 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         logging_config=None,
         debug=False,
     )
-    complete(app)
+    complete(app, policy=container.judge_password().policy)
     return app
 
 

@@ -89,12 +89,14 @@ def openapi_config(address: str, *, cookie: bool) -> OpenAPIConfig:
     )
 
 
-def complete(app: Litestar) -> None:
+def complete(app: Litestar, *, policy: PasswordPolicy) -> None:
     """Finishes the document that Litestar derived from the routes.
 
     Paths are in order, for Litestar keeps those of one handler in a set, and have the slash that the contract
-    writes. `$ref`s get what they refer to. HEAD is left out: it is what HTTP says of any GET.
+    writes. `$ref`s get what they refer to, new passwords the lengths of the `policy`. HEAD is left out: it is
+    what HTTP says of any GET.
     """
+    new_password = {**NEW_PASSWORD, "minLength": policy.shortest, "maxLength": policy.longest}
     document = app.openapi_schema
     paths = sorted(
         (f"{path}/" if path.startswith("/api/") else path, item)
@@ -106,7 +108,10 @@ def complete(app: Litestar) -> None:
         item.head = None
         for operation in (item.get, item.post, item.delete):
             if isinstance(operation, Documented):
-                document.components.schemas |= operation.schemas
+                document.components.schemas |= {
+                    name: _replacing(NEW_PASSWORD, new_password, each)
+                    for name, each in operation.schemas.items()
+                }
 
 
 def named(name: str, **aliases: str) -> Callable[[Any, Any, list[Any]], str]:
@@ -150,10 +155,8 @@ EMAIL = text("An e-mail address, of any script.", format="idn-email")
 PASSWORD = text("The account's password, exactly as it was set.", format="password")
 NEW_PASSWORD = text(
     "Taken exactly as it is, white space included. Not a common one, not only digits, and not similar to the "
-    "username or the e-mail address.",
+    "username, the e-mail address or the name of the service.",
     format="password",
-    minLength=PasswordPolicy().shortest,
-    maxLength=PasswordPolicy().longest,
 )
 
 
@@ -252,6 +255,11 @@ def _schemas(takes: Body) -> Node:
         takes.name: {"type": "object", "properties": takes.fields, "required": names},
         f"{takes.name}Errors": field_errors(*names),
     }
+
+
+def _replacing(field: Node, other: Node, schema: Node) -> Any:
+    fields = schema["properties"].items()
+    return {**schema, "properties": {name: other if each is field else each for name, each in fields}}
 
 
 def _refuse_unknown_path(request: AnyRequest) -> None:

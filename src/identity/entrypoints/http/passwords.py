@@ -108,7 +108,8 @@ change_by_other_methods = other_methods("/api/user/change-password/", HttpMethod
     operation_id=named("requestPasswordReset"),
     tags=[PASSWORDS],
     summary="Ask for a mail with a reset link",
-    description="Answers the same, and as quickly, whether or not the address belongs to an account.",
+    description="Answers the same, and as quickly, whether or not the address belongs to an account. The "
+    "mail is in the language that `Accept-Language` asks for, where there is one in it.",
     response_description="If the address belongs to an account, a mail is on its way.",
     operation_class=operation(
         Message("Password reset instructions sent to your email"),
@@ -117,10 +118,13 @@ change_by_other_methods = other_methods("/api/user/change-password/", HttpMethod
     ),
 )
 async def forgot(
-    request: AnyRequest, request_reset: NamedDependency[RequestReset], client: NamedDependency[Client]
+    request: AnyRequest,
+    request_reset: NamedDependency[RequestReset],
+    client: NamedDependency[Client],
+    language: NamedDependency[str],
 ) -> Message:
     body = await read_body(request, ForgottenPassword)
-    await request_reset(email=body.email, client=client)
+    await request_reset(email=body.email, client=client, language=language)
     return Message("Password reset instructions sent to your email")
 
 
