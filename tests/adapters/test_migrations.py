@@ -141,7 +141,7 @@ async def migrated(databases: Databases, kind: str) -> AsyncIterator[SqlStorage]
 
 
 async def on(storage: SqlStorage, work: Callable[..., Any], *arguments: Any) -> Any:
-    async with storage.transaction() as connection:
+    async with storage.migration() as connection:
         return await connection.run_sync(work, *arguments)
 
 
@@ -308,7 +308,7 @@ def locks(connection: Connection) -> int:
 @contextlib.asynccontextmanager
 async def migrating(url: str) -> AsyncIterator[AsyncConnection]:
     """A migration that goes on for as long as the block."""
-    async with opened(url) as storage, storage.transaction() as connection:
+    async with opened(url) as storage, storage.migration() as connection:
         lock = storage.dialect.schema_lock(connection.sync_connection)
         await connection.run_sync(lambda _: lock.__enter__())
         yield connection
@@ -634,13 +634,13 @@ def only_sqlite(url: str, **how: Any) -> dict[str, Any]:
 def counted(storage: SqlStorage, monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Grows by one with each transaction that is begun."""
     begun: list[object] = []
-    begin = storage.transaction
+    begin = storage.migration
 
-    def transaction(**how: Any) -> Any:
-        begun.append(how)
-        return begin(**how)
+    def migration() -> Any:
+        begun.append(None)
+        return begin()
 
-    monkeypatch.setattr(storage, "transaction", transaction)
+    monkeypatch.setattr(storage, "migration", migration)
     return begun
 
 

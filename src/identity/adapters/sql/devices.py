@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import bindparam, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity.adapters.sql.connection import SqlConnection
 from identity.adapters.sql.schema import devices
 from identity.domain.secrets import Digest
 
@@ -31,7 +31,7 @@ _DELETE = delete(devices).where(*_IS_THIS, devices.c.last_seen_at < bindparam("b
 
 @dataclass(frozen=True, slots=True)
 class SqlDevices:
-    connection: AsyncConnection
+    connection: SqlConnection
 
     async def see(self, user_id: int, device: Digest, *, at: datetime, since: datetime) -> bool:
         this = {"account": user_id, "device": device}
@@ -44,14 +44,18 @@ class SqlDevices:
         return seen_at > since
 
     async def forget_surplus(self, user_id: int, *, keep: int) -> None:
-        seen = (await self.connection.scalars(_OF_USER_NEWEST_FIRST, {"account": user_id})).all()
+        seen = (await self.connection.execute(_OF_USER_NEWEST_FIRST, {"account": user_id})).scalars().all()
         for device in seen[keep:]:
             await self.connection.execute(_FORGET, {"account": user_id, "device": device})
 
     async def purge(self, *, seen_before: datetime, limit: int) -> int:
         unseen = await self.connection.execute(_UNSEEN, {"before": seen_before, "most": limit})
         deleted = 0
-        for user_id, device in unseen.all():
-            these = {"account": user_id, "device": device, "before": seen_before}
+        for row in unseen.mappings():
+            these = {
+                "account": row[devices.c.user_id],
+                "device": row[devices.c.digest],
+                "before": seen_before,
+            }
             deleted += (await self.connection.execute(_DELETE, these)).rowcount
         return deleted

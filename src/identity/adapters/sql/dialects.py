@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from sqlalchemy import Column, Connection, Insert, Table
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from identity.adapters.sql.connection import SqlConnection
 from identity.adapters.sql.mariadb import MariaDb
 from identity.adapters.sql.postgresql import Postgresql
 from identity.adapters.sql.sqlite import Sqlite
@@ -24,6 +25,9 @@ class Dialect(Protocol):
         Each holds at most so many connections. A statement, and waiting for a lock or for a connection, ends
         after `patience` at the latest.
         """
+
+    def connection(self, engine: AsyncEngine) -> AbstractAsyncContextManager[SqlConnection]:
+        """One of the engine's, until it is left. Waits for one where all are in use."""
 
     def insert_unless_taken(self, table: Table, key: Column[Any]) -> Insert:
         """An INSERT that changes nothing where a row has this key already. Its rowcount tells nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import DDLCompiler
 
+from identity.adapters.sql.connection import SqlConnection
 from identity.adapters.sql.server_pools import ABANDONED, LOCK_PATIENCE, MIGRATION_PATIENCE, server_pools
 from identity.domain.errors import Conflict, Unavailable
 
@@ -86,6 +87,9 @@ class MariaDb:
             to_write=to_write,
             to_read=to_write | {"init_command": _set(options | {"tx_read_only": "1"})},
         )
+
+    def connection(self, engine: AsyncEngine) -> AbstractAsyncContextManager[SqlConnection]:
+        return engine.connect()
 
     def insert_unless_taken(self, table: Table, key: Column[Any]) -> Insert:
         return _insert_unless_taken(table, key)

@@ -36,7 +36,7 @@ class SqlSchema:
                 return
             upgrade = self._prepared_upgrade()
             try:
-                async with self._storage.transaction(may_take_its_time=True) as connection:
+                async with self._storage.migration() as connection:
                     await connection.run_sync(upgrade)
             except Unavailable:  # another process may be migrating, or using a table that is to be changed
                 if not attempts_left:

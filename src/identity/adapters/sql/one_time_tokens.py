@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, delete, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
+from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.schema import one_time_tokens as tokens
 from identity.adapters.sql.schema import users
 from identity.domain.one_time_token import OneTimeToken, Purpose
@@ -43,7 +43,7 @@ _DELETE = delete(tokens).where(tokens.c.digest.in_(bindparam("these", expanding=
 
 @dataclass(frozen=True, slots=True)
 class SqlOneTimeTokens:
-    connection: AsyncConnection
+    connection: SqlConnection
 
     async def add(self, token: OneTimeToken) -> None:
         await self.connection.execute(_ADD, _to_row(token))
@@ -80,11 +80,13 @@ class SqlOneTimeTokens:
         return count
 
     async def purge(self, *, expired_before: datetime, limit: int) -> int:
-        expired = await self.connection.scalars(_EXPIRED, {"before": expired_before, "most": limit})
+        expired = (
+            await self.connection.execute(_EXPIRED, {"before": expired_before, "most": limit})
+        ).scalars()
         return (await self.connection.execute(_DELETE, {"these": expired.all()})).rowcount
 
 
-def _from_row(row: RowMapping) -> OneTimeToken:
+def _from_row(row: Row) -> OneTimeToken:
     return OneTimeToken(
         digest=Digest(row[tokens.c.digest]),
         purpose=Purpose(row[tokens.c.purpose]),

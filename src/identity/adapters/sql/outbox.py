@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, Update, bindparam, delete, func, literal, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Update, bindparam, delete, func, literal, or_, select, update
 
+from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.dialects import Dialect
 from identity.adapters.sql.schema import outbox
 from identity.application.mail import ClaimedIntent, MailIntent, MailKind
@@ -50,7 +50,7 @@ _DELETE = delete(outbox).where(
 
 @dataclass(frozen=True, slots=True)
 class SqlOutbox:
-    connection: AsyncConnection
+    connection: SqlConnection
     dialect: Dialect
 
     async def put(self, intent: MailIntent) -> None:
@@ -99,7 +99,7 @@ class SqlOutbox:
         return oldest
 
     async def purge(self, *, dead_before: datetime, limit: int) -> int:
-        dead = await self.connection.scalars(_LONG_DEAD, {"before": dead_before, "most": limit})
+        dead = (await self.connection.execute(_LONG_DEAD, {"before": dead_before, "most": limit})).scalars()
         these = {"before": dead_before, "these": dead.all()}
         return (await self.connection.execute(_DELETE, these)).rowcount
 
@@ -108,7 +108,7 @@ class SqlOutbox:
         return (await self.connection.execute(statement, ours | values)).rowcount == 1
 
 
-def _from_row(row: RowMapping) -> MailIntent:
+def _from_row(row: Row) -> MailIntent:
     return MailIntent(
         id=row[outbox.c.id],
         kind=MailKind(row[outbox.c.kind]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -16,6 +16,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from identity.adapters.sql.asyncpg_connection import asyncpg_connection
+from identity.adapters.sql.connection import SqlConnection
 from identity.adapters.sql.server_pools import ABANDONED, LOCK_PATIENCE, MIGRATION_PATIENCE, server_pools
 from identity.domain.errors import Conflict, Unavailable
 
@@ -64,6 +66,9 @@ class Postgresql:
             to_write=to_write,
             to_read=to_write | {"async_creator_fn": _connect_to_read},
         )
+
+    def connection(self, engine: AsyncEngine) -> AbstractAsyncContextManager[SqlConnection]:
+        return asyncpg_connection(engine)
 
     def insert_unless_taken(self, table: Table, key: Column[Any]) -> Insert:
         return _insert_unless_taken(table, key)
@@ -137,8 +142,8 @@ def _insert_unless_taken(table: Table, key: Column[Any]) -> Insert:
 
 
 def _cause(error: DBAPIError) -> BaseException | None:
-    """asyncpg's own error, which SQLAlchemy puts into one of its own making."""
-    return error.orig.__cause__ if error.orig else None
+    """asyncpg's own error, which SQLAlchemy, where it runs the statement, puts into one of its own making."""
+    return error.orig and (error.orig.__cause__ or error.orig)
 
 
 def _milliseconds(time: timedelta) -> str:

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity.adapters.sql.connection import SqlConnection
 from identity.adapters.sql.schema import rate_limits
 from identity.adapters.sql.storage import SqlStorage
 from identity.adapters.sql.types import Instant
@@ -139,7 +139,7 @@ class SqlRateLimiter:
                 return 0
             return (await connection.execute(_DELETE, {"these": these, "before": ended_before})).rowcount
 
-    async def _reserve(self, connection: AsyncConnection, bucket: Bucket, at: datetime) -> Reservation:
+    async def _reserve(self, connection: SqlConnection, bucket: Bucket, at: datetime) -> Reservation:
         how = {"now": at, "free": bucket.allowance.free, "reserved_for": at + RESERVED_FOR}
         if bucket.favoured is not None:
             favoured = {"this": bucket.favoured}
@@ -157,7 +157,7 @@ class SqlRateLimiter:
         raise await _refusal(connection, bucket.key, bucket.allowance, at)
 
     async def _favour(
-        self, connection: AsyncConnection, key: Digest, at: datetime, *, is_reserved: bool
+        self, connection: SqlConnection, key: Digest, at: datetime, *, is_reserved: bool
     ) -> None:
         empty = _EMPTY_AND_RELEASE if is_reserved else _EMPTY
         until = at + FAVOURED_FOR
@@ -165,7 +165,7 @@ class SqlRateLimiter:
             await self._add(connection, key, at, until=until)
 
     async def _add(
-        self, connection: AsyncConnection, key: Digest, at: datetime, *, until: datetime | None = None
+        self, connection: SqlConnection, key: Digest, at: datetime, *, until: datetime | None = None
     ) -> None:
         """Nothing is counted under the key yet. Does nothing where there is a row."""
         row = {
@@ -184,7 +184,7 @@ class _Crowded(Exception):
 
 
 async def _count(
-    connection: AsyncConnection,
+    connection: SqlConnection,
     statements: Mapping[bool, Update],
     key: Digest,
     allowance: Allowance,
@@ -205,13 +205,13 @@ async def _count(
     return (await connection.execute(statement, how | waits)).rowcount == 1
 
 
-async def _refusal(connection: AsyncConnection, key: Digest, allowance: Allowance, at: datetime) -> Exception:
+async def _refusal(connection: SqlConnection, key: Digest, allowance: Allowance, at: datetime) -> Exception:
     wait = await _wait(connection, key, allowance, at)
     return _Crowded() if wait is None else Throttled(wait, key=key)
 
 
 async def _wait(
-    connection: AsyncConnection, key: Digest, allowance: Allowance, at: datetime
+    connection: SqlConnection, key: Digest, allowance: Allowance, at: datetime
 ) -> timedelta | None:
     how = {"this": key, "free": allowance.free, "now": at}
     blocked_until = (await connection.execute(_BLOCKED_UNTIL, how)).scalar_one_or_none()

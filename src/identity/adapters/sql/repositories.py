@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, insert, literal, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import bindparam, insert, literal, select, update
 
+from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.devices import SqlDevices
 from identity.adapters.sql.dialects import Dialect
 from identity.adapters.sql.one_time_tokens import SqlOneTimeTokens
@@ -35,7 +35,7 @@ _RESEAL = _THIS_KEY.values(sealed_private_key=bindparam("sealed"))
 _ANY_KEY = select(literal(1)).select_from(signing_keys).limit(1)
 
 
-def unit_of_work(connection: AsyncConnection, dialect: Dialect) -> UnitOfWork:
+def unit_of_work(connection: SqlConnection, dialect: Dialect) -> UnitOfWork:
     return UnitOfWork(
         users=SqlUsers(connection, dialect),
         sessions=SqlSessions(connection),
@@ -49,7 +49,7 @@ def unit_of_work(connection: AsyncConnection, dialect: Dialect) -> UnitOfWork:
 
 @dataclass(frozen=True, slots=True)
 class SqlAuditLog:
-    connection: AsyncConnection
+    connection: SqlConnection
 
     async def append(self, event: Event) -> None:
         await self.connection.execute(_APPEND, _event_to_row(event))
@@ -57,7 +57,7 @@ class SqlAuditLog:
 
 @dataclass(frozen=True, slots=True)
 class SqlSigningKeys:
-    connection: AsyncConnection
+    connection: SqlConnection
     dialect: Dialect
 
     async def all(self) -> tuple[SigningKey, ...]:
@@ -98,7 +98,7 @@ def _event_to_row(event: Event) -> dict[str, Any]:
     }
 
 
-def _key_from_row(row: RowMapping) -> SigningKey:
+def _key_from_row(row: Row) -> SigningKey:
     return SigningKey(
         kid=row[signing_keys.c.kid],
         algorithm=row[signing_keys.c.algorithm],

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import bindparam, delete, insert, select, update
 
+from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.schema import sessions, users
 from identity.adapters.sql.users import user_from_row
 from identity.domain.session import Client, Session
@@ -70,7 +70,7 @@ _DELETE = delete(sessions).where(sessions.c.id.in_(bindparam("these", expanding=
 
 @dataclass(frozen=True, slots=True)
 class SqlSessions:
-    connection: AsyncConnection
+    connection: SqlConnection
 
     async def add(self, session: Session) -> None:
         await self.connection.execute(_ADD, _to_row(session))
@@ -129,11 +129,13 @@ class SqlSessions:
             await self.connection.execute(_REVOKE_THESE, {"these": surplus, "now": at})
 
     async def purge(self, *, expired_before: datetime, limit: int) -> int:
-        expired = await self.connection.scalars(_EXPIRED, {"before": expired_before, "most": limit})
+        expired = (
+            await self.connection.execute(_EXPIRED, {"before": expired_before, "most": limit})
+        ).scalars()
         return (await self.connection.execute(_DELETE, {"these": expired.all()})).rowcount
 
 
-def _from_row(row: RowMapping) -> Session:
+def _from_row(row: Row) -> Session:
     return Session(
         id=row[sessions.c.id],
         user_id=row[sessions.c.user_id],

@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import sqlite3
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from identity.adapters.sql.connection import SqlConnection
 from identity.domain.errors import Unavailable
 
 READERS = 4
@@ -73,6 +74,9 @@ class Sqlite:
         event.listen(writing.sync_engine, "begin", _begin)
         event.listen(reading.sync_engine, "connect", _prepare_to_read)
         return writing, reading
+
+    def connection(self, engine: AsyncEngine) -> AbstractAsyncContextManager[SqlConnection]:
+        return engine.connect()
 
     def insert_unless_taken(self, table: Table, key: Column[Any]) -> Insert:
         return _insert_unless_taken(table, key)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity.adapters.sql.connection import SqlConnection
 from identity.adapters.sql.dialects import DIALECTS
 from identity.adapters.sql.repositories import unit_of_work
 from identity.application.ports import UnitOfWork
 from identity.domain.errors import Conflict, Unavailable
+
+C = TypeVar("C", bound=SqlConnection)
 
 CONNECTIONS = 5
 PATIENCE = timedelta(seconds=5)
@@ -58,7 +61,8 @@ class SqlStorage:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[UnitOfWork]:
-        async with self.connection() as connection:
+        self._refuse_nesting()
+        async with self._in_time(self.dialect.connection(self._reading), limit=self._limit) as connection:
             yield unit_of_work(connection, self.dialect)
 
     async def dispose(self) -> None:
@@ -66,32 +70,50 @@ class SqlStorage:
         await self._reading.dispose()
 
     @asynccontextmanager
-    async def transaction(self, *, may_take_its_time: bool = False) -> AsyncIterator[AsyncConnection]:
-        self._refuse_nesting()
-        limit = None if may_take_its_time else self._limit
-        task = asyncio.current_task()
-        self._writers.add(task)
-        try:
-            async with self._connected(self._writing, limit=limit) as connection, connection.begin():
-                yield connection
-        finally:
-            self._writers.discard(task)
+    async def transaction(self) -> AsyncIterator[SqlConnection]:
+        connecting = self.dialect.connection(self._writing)
+        async with (
+            self._alone(),
+            self._in_time(connecting, limit=self._limit) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def migration(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction on a connection of SQLAlchemy's own, which may take its time."""
+        connecting = self._writing.connect()
+        async with self._alone(), self._in_time(connecting, limit=None) as connection, connection.begin():
+            yield connection
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """For single reads; it is never in a transaction."""
+        """One of SQLAlchemy's own, for single reads; it is never in a transaction."""
         self._refuse_nesting()
-        async with self._connected(self._reading, limit=self._limit) as connection:
+        async with self._in_time(self._reading.connect(), limit=self._limit) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        self._refuse_nesting()
+        task = asyncio.current_task()
+        self._writers.add(task)
+        try:
+            yield
+        finally:
+            self._writers.discard(task)
 
     def _refuse_nesting(self) -> None:
         if asyncio.current_task() in self._writers:
             raise RuntimeError("a unit of work inside a unit of work")
 
     @asynccontextmanager
-    async def _connected(self, engine: AsyncEngine, *, limit: float | None) -> AsyncIterator[AsyncConnection]:
+    async def _in_time(
+        self, connecting: AbstractAsyncContextManager[C], *, limit: float | None
+    ) -> AsyncIterator[C]:
+        """The connection, whose every trouble is `Unavailable`."""
         try:
-            async with asyncio.timeout(limit) as deadline, engine.connect() as connection:
+            async with asyncio.timeout(limit) as deadline, connecting as connection:
                 if deadline.expired():  # before 3.12 asyncio.wait_for may swallow that it was cancelled
                     raise TimeoutError
                 try:

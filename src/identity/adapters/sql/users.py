@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Executable, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.dialects import Dialect
 from identity.adapters.sql.schema import users
 from identity.domain.errors import Conflict, EmailTaken, InvalidInput, UsernameTaken
@@ -41,7 +41,7 @@ _TAKEN: Mapping[str | None, type[InvalidInput]] = {
 
 @dataclass(frozen=True, slots=True)
 class SqlUsers:
-    connection: AsyncConnection
+    connection: SqlConnection
     dialect: Dialect
 
     async def add(self, user: NewUser) -> User:
@@ -101,7 +101,7 @@ class SqlUsers:
             raise taken from None
 
 
-def user_from_row(row: RowMapping) -> User:
+def user_from_row(row: Row) -> User:
     return User(
         id=row[users.c.id],
         username=Username(row[users.c.username]),

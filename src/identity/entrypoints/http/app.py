@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, cast
+from typing import cast
 
 from litestar import HttpMethod, Litestar, Router
 from litestar.di import Provide
@@ -23,10 +23,12 @@ from identity.entrypoints.http import (
     sessions,
     signing_keys,
 )
+from identity.entrypoints.http.answer import JsonAnswer
 from identity.entrypoints.http.authentication import provide_client, provide_principal
 from identity.entrypoints.http.cors import RefusedPages, cors_config, refuse_in_json, withhold_credentials
 from identity.entrypoints.http.crowd import limiting_crowd
 from identity.entrypoints.http.departure import providing_while_connected
+from identity.entrypoints.http.dependencies import constant, provide_in_turn
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
 from identity.entrypoints.http.forwarded import TrustedProxies
 from identity.entrypoints.http.headers import add_headers
@@ -112,9 +114,9 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
     app = Application(
         [*ROUTES, crowded, *(WITH_COOKIE if settings.refresh_cookie else WITH_BODIES)],
         dependencies={
-            **{name: _provide(use_case) for name, use_case in use_cases.items()},
+            **{name: constant(use_case) for name, use_case in use_cases.items()},
             "principal": Provide(provide_principal),
-            "refresh_cookie": _provide(
+            "refresh_cookie": constant(
                 RefreshCookie(
                     origins=settings.cors_origins,
                     public_url=settings.public_url,
@@ -123,26 +125,25 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
                 )
             ),
             "while_connected": Provide(providing_while_connected(container.lane()), sync_to_thread=False),
-            "trusted_proxies": _provide(TrustedProxies(settings.trusted_proxies)),
+            "trusted_proxies": constant(TrustedProxies(settings.trusted_proxies)),
             "client": Provide(provide_client, sync_to_thread=False),
-            "languages": _provide(Languages(container.locales())),
+            "languages": constant(Languages(container.locales())),
             "language": Provide(provide_language, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,
-        before_send=[add_headers, withhold_credentials, refuse_in_json, RefusedPages(cors)],
+        before_send=[
+            add_headers,
+            *([withhold_credentials] if settings.refresh_cookie else []),
+            refuse_in_json,
+            RefusedPages(cors),
+        ],
         cors_config=cors,
         openapi_config=openapi_config(settings.public_url, cookie=settings.refresh_cookie),
+        response_class=JsonAnswer,
         lifespan=[lifespan] if lifespan else [],
         logging_config=None,
         debug=False,
     )
     complete(app, policy=container.judge_password().policy)
+    provide_in_turn(app)
     return app
-
-
-def _provide(use_case: Any) -> Provide:
-    def provide() -> Any:
-        return use_case
-
-    provide.__annotations__["return"] = type(use_case)
-    return Provide(provide, sync_to_thread=False)

@@ -68,7 +68,8 @@ async def read_body(request: AnyRequest, shape: type[T]) -> T:
 
 def sole_header(request: AnyRequest, name: str) -> str:
     """A header that is to be sent once. Given twice it is one with a comma, and good for neither."""
-    return ", ".join(request.headers.getall(name, []))
+    wanted = name.encode()
+    return ", ".join(value.decode("latin-1") for key, value in request.scope["headers"] if key == wanted)
 
 
 async def _content(request: AnyRequest) -> bytes:

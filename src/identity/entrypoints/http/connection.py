@@ -53,10 +53,14 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._in_head and self._deadline is None:
-            self._cut_after(HEAD_TIME_LIMIT)
         self._head_size += len(data)
         super().data_received(data)
+        if self._deadline is None:  # most requests come whole, and need none
+            if not self._in_head:
+                # The application answers a slow body with 408 by itself; this is for bodies it does not read.
+                self._cut_after(BODY_TIME_LIMIT + 1)
+            elif self._head_size:
+                self._cut_after(HEAD_TIME_LIMIT)
         if self._in_head and self._head_size > HEAD_SIZE_LIMIT and not self.transport.is_closing():
             self._refuse(b"431 Request Header Fields Too Large", "Request head exceeds the limit.")
 
@@ -82,8 +86,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if wants_upgrade and any(name in _FRAMING for name, _ in self.headers):
             raise ValueError("body beside an upgrade")  # the parser would take the body for the next request
         self._in_head = False
-        # The application answers a slow body with 408 by itself; this is for bodies that it does not read.
-        self._cut_after(BODY_TIME_LIMIT + 1)
+        self._cut_after(None)
         super().on_headers_complete()
         if wants_upgrade:
             self.cycle.keep_alive = False  # of what follows, the parser loses a part

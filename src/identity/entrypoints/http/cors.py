@@ -40,14 +40,13 @@ async def withhold_credentials(message: Message, scope: Scope) -> None:
 
 async def refuse_in_json(message: Message, scope: Scope) -> None:
     """Litestar refuses a preflight in plain text; here it gets the body that every refusal has."""
-    state = scope.setdefault("state", {})
-    if message["type"] == "http.response.start":
+    if message["type"] == "http.response.start" and message["status"] == 400:
         headers = MutableScopeHeaders.from_message(message)
-        if message["status"] == 400 and headers.get("content-type", "").startswith("text/plain"):
+        if headers.get("content-type", "").startswith("text/plain"):
             headers["Content-Type"] = "application/json"
             headers["Content-Length"] = str(len(REFUSED))
-            state["preflight_refused"] = True
-    elif message["type"] == "http.response.body" and state.get("preflight_refused"):
+            scope.setdefault("state", {})["preflight_refused"] = True
+    elif message["type"] == "http.response.body" and "preflight_refused" in scope.get("state", {}):
         message["body"] = REFUSED
 
 
@@ -63,7 +62,7 @@ class RefusedPages:
         self._told: set[str] = set()
 
     async def __call__(self, message: Message, scope: Scope) -> None:
-        if message["type"] != "http.response.start":
+        if message["type"] != "http.response.start" or message["status"] not in {400, 403}:
             return
         reason = self._reason(message["status"], str(scope.get("method")), Headers.from_scope(scope))
         if reason is not None and reason not in self._told and len(self._told) < _MOST_TOLD:

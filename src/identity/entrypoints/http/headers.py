@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 
-from litestar.datastructures import MutableScopeHeaders
 from litestar.types import Message, Scope
 
 ALWAYS = {
@@ -13,6 +12,7 @@ ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+_ALWAYS = [(name.lower().encode(), value.encode()) for name, value in ALWAYS.items()]
 
 
 def request_id(scope: Scope) -> str:
@@ -24,6 +24,7 @@ def request_id(scope: Scope) -> str:
 async def add_headers(message: Message, scope: Scope) -> None:
     """Leaves alone what a route has set itself."""
     if message["type"] == "http.response.start":
-        headers = MutableScopeHeaders.from_message(message)
-        for name, value in {**ALWAYS, "X-Request-ID": request_id(scope)}.items():
-            headers.setdefault(name, value)
+        headers = list(message.get("headers", ()))
+        named = {name.lower() for name, _ in headers}
+        ours = [*_ALWAYS, (b"x-request-id", request_id(scope).encode())]
+        message["headers"] = headers + [header for header in ours if header[0] not in named]

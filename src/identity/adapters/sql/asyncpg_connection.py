@@ -1,0 +1,195 @@
+"""Statements handed to asyncpg itself: compiled once by SQLAlchemy, prepared once by the driver.
+
+SQLAlchemy's execution costs the processor several times what the driver needs for one row by its key. The
+pool stays SQLAlchemy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, Dialect, Executable
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError, NoResultFound
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import Pool, PoolProxiedConnection
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from identity.adapters.sql.connection import SqlConnection
+
+_DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+_MOST_COMPILED = 500  # all there are; each is made once, at the top of its module
+_VIOLATION = "23"  # the class of integrity constraint violations
+
+_Process = Callable[[Any], Any]
+_Columns = Mapping[ColumnElement[Any], tuple[int, "_Process | None"]]
+
+
+@asynccontextmanager
+async def asyncpg_connection(engine: AsyncEngine) -> AsyncIterator[SqlConnection]:
+    """A connection of the engine's pool."""
+    try:
+        connection = AsyncpgConnection(await engine.raw_connection(), engine.pool)
+    except engine.dialect.loaded_dbapi.Error as error:  # which an AsyncConnection would have wrapped
+        raise ConnectionError(str(error)) from error
+    try:
+        yield connection
+    except Exception:
+        raise
+    except BaseException:  # cancelled, and maybe in the midst of a statement
+        await connection.invalidate()
+        raise
+    finally:
+        connection.release()
+
+
+class AsyncpgConnection:
+    def __init__(self, pooled: PoolProxiedConnection, pool: Pool) -> None:
+        self._pooled = pooled
+        self._pool = pool
+        self._driver: Any = pooled.driver_connection
+        self._is_over = False
+
+    async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None, /) -> _Result:
+        """Raises `DBAPIError`, as SQLAlchemy would."""
+        if self._is_over:
+            raise InvalidRequestError("the transaction is over")
+        compiled = _compiled(statement, frozenset(parameters or ()))
+        sql, arguments = compiled.bound(parameters or {})
+        if compiled.columns is None:
+            status: str = await self._run(self._driver.execute, sql, *arguments)
+            return _Result([], {}, rowcount=_rowcount(status))
+        records = await self._run(self._driver.fetch, sql, *arguments)
+        return _Result(records, compiled.columns, rowcount=len(records))
+
+    async def rollback(self) -> None:
+        self._is_over = True
+        await self._run(self._driver.execute, "ROLLBACK")
+
+    async def invalidate(self) -> None:
+        if not self._pooled.is_valid:
+            return
+        if self._driver.is_closed():  # its neighbours have most likely died of the same
+            self._pool._invalidate(self._pooled)
+        else:
+            self._pooled.invalidate()
+
+    def release(self) -> None:
+        if self._pooled.is_valid:
+            self._pooled.close()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[SqlConnection]:
+        await self._run(self._driver.execute, "BEGIN ISOLATION LEVEL READ COMMITTED")
+        try:
+            yield self
+        except Exception:
+            if not self._is_over:
+                with suppress(DBAPIError, OSError):  # what is wrong with it, the exception says
+                    await self.rollback()
+            raise
+        if not self._is_over:
+            self._is_over = True
+            await self._run(self._driver.execute, "COMMIT")
+
+    async def _run(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return await work(*arguments)
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] != "asyncpg":
+                raise
+            is_violation = (getattr(error, "sqlstate", None) or "").startswith(_VIOLATION)
+            kind = IntegrityError if is_violation else DBAPIError
+            raise kind(None, None, error, connection_invalidated=self._driver.is_closed()) from error
+
+
+def _rowcount(status: str) -> int:
+    """Of a command's tag, such as `UPDATE 3`; that of some has none."""
+    number = status.rpartition(" ")[2]
+    return int(number) if number.isdigit() else -1
+
+
+class _Compiled:
+    """A statement as the driver takes it: text with `$1`, and which parameter goes where."""
+
+    def __init__(self, statement: Any, names: frozenset[str]) -> None:
+        compiled: SQLCompiler = statement.compile(dialect=_DIALECT, column_keys=sorted(names))
+        columns = list(getattr(statement, "exported_columns", ()))
+        self.columns = {column: (index, _reading(column)) for index, column in enumerate(columns)} or None
+        self._compiled = compiled
+        self._sql = compiled.string
+        self._process = {name: _writing(bind) for name, bind in compiled.binds.items()}
+        self._given = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        self._positions = [(name, self._process[name]) for name in compiled.positiontup or ()]
+
+    def bound(self, parameters: Mapping[str, Any]) -> tuple[str, list[Any]]:
+        values = {**self._given, **parameters}
+        if not self._compiled.post_compile_params:
+            return self._sql, [
+                process(values[name]) if process else values[name] for name, process in self._positions
+            ]
+        expanded = self._compiled.construct_expanded_state(parameters)
+        return expanded.statement, [
+            process(value) if (process := self._process.get(name)) else value
+            for name, value in zip(expanded.positiontup or (), expanded.positional_parameters, strict=True)
+        ]
+
+
+_compiled = lru_cache(_MOST_COMPILED)(_Compiled)
+
+
+def _writing(bind: BindParameter[Any]) -> _Process | None:
+    return bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+
+
+def _reading(column: ColumnElement[Any]) -> _Process | None:
+    return column.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None)
+
+
+class _Row:
+    __slots__ = ("_columns", "_record")
+
+    def __init__(self, record: Any, columns: _Columns) -> None:
+        self._record = record
+        self._columns = columns
+
+    def __getitem__(self, column: Any, /) -> Any:
+        index, process = self._columns[column]
+        value = self._record[index]
+        return value if process is None else process(value)
+
+
+class _Rows(list[Any]):
+    def all(self) -> list[Any]:
+        return self
+
+    def first(self) -> Any:
+        return self[0] if self else None
+
+
+class _Result:
+    def __init__(self, records: list[Any], columns: _Columns, *, rowcount: int) -> None:
+        self._records = records
+        self._columns = columns
+        self.rowcount = rowcount
+
+    def mappings(self) -> _Rows:
+        return _Rows(_Row(record, self._columns) for record in self._records)
+
+    def scalars(self) -> _Rows:
+        _, process = next(iter(self._columns.values()))
+        return _Rows(process(record[0]) if process else record[0] for record in self._records)
+
+    def first(self) -> Any:
+        return self._records[0] if self._records else None
+
+    def scalar_one(self) -> Any:
+        if len(self._records) != 1:
+            raise NoResultFound(f"{len(self._records)} rows where there is to be one")
+        return self.scalars()[0]
+
+    def scalar_one_or_none(self) -> Any:
+        return self.scalar_one() if self._records else None
