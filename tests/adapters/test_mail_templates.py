@@ -16,7 +16,7 @@ from identity.adapters.mail.jinja import JinjaRenderer, template_name
 from identity.adapters.mail.mime import to_mime
 from identity.adapters.mail.wording import device, duration, moment
 from identity.application import mail as mails
-from identity.application import outbox
+from identity.application.composing import RECIPES
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.mail import (
     Mail,
@@ -69,7 +69,7 @@ def rendered(mail: Mail, *, overrides: Path | None = None, sender: str = SENDER)
 def test_the_kinds_of_mail_are_found() -> None:
     assert set(KINDS) >= {PasswordResetMail, *NOTICES, TestMail}
     assert template_name(PasswordResetMail) == "password_reset"
-    assert set(NOTICES) == set(outbox.NOTICES.values())
+    assert set(NOTICES) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is None}
 
 
 @pytest.mark.parametrize("kind", KINDS)
