@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from identity import container as composition
-from identity.container import MEBIBYTE, buckets, build_container, hashing_slots
+from identity.container import buckets, build_container, hashing
+from identity.container.hashing import MEBIBYTE, hashing_slots
 from identity.domain.secrets import Secret
 from identity.domain.throttling import Backoff, Window
 from identity.entrypoints import cli
@@ -23,8 +23,8 @@ GIBIBYTE = 1024 * MEBIBYTE
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch):
     def has(*, cores: int = 8, memory: int = 64 * GIBIBYTE) -> None:
-        monkeypatch.setattr(composition, "usable_cores", lambda: cores)
-        monkeypatch.setattr(composition, "usable_memory", lambda: memory)
+        monkeypatch.setattr(hashing, "usable_cores", lambda: cores)
+        monkeypatch.setattr(hashing, "usable_memory", lambda: memory)
 
     return has
 

@@ -22,7 +22,7 @@ import pytest
 from litestar import Litestar
 
 from identity.adapters.jwt import keyring
-from identity.application import outbox, signing_keys
+from identity.application import composing, signing_keys
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.sessions import USE_NOTED_EVERY
 from identity.container import build_container
@@ -57,6 +57,8 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 UNDER_ANOTHER_HEADING = {
     "calibration": ("Login", "identity calibrate"),
     "mail_preview": ("Mail", "identity mail-preview"),
+    "composing": ("Mail", "notices of a kind"),
+    "links": ("Throttling", "bad links"),
     "outbox": ("Mail", "outbox"),
     "own_sessions": ("Sessions", "revoke-others"),
     "profile": ("Routes", "profile"),
@@ -478,7 +480,7 @@ def phrases() -> Sequence[str]:
     assert defaults.reuse_window == minute
     assert minute == USE_NOTED_EVERY
     assert defaults.reset_lifetime == hour
-    assert day == outbox.RESETS_COUNTED_FOR
+    assert day == composing.LINKS_COUNTED_FOR
     assert defaults.shutdown_delay == timedelta(seconds=1)
     assert hour.total_seconds() == worker.HOURLY
     return (
@@ -499,7 +501,7 @@ def phrases() -> Sequence[str]:
         f"may be kept for {spelled(max_age // 60)} minutes",
         f"good until it expires, {spelled(defaults.access_lifetime // minute)} minutes at most",
         "good once and for an hour",
-        f"at most {spelled(outbox.RESETS_A_DAY)} are mailed to an account in a day",
+        f"at most {spelled(composing.LINKS_A_DAY)} are mailed to an account in a day",
         f"Within {spelled(int(worker.PAUSE))} seconds the first terminal prints the mail",
         "the server does so every hour",
         "a second later the listener closes",

@@ -12,7 +12,8 @@ from dependency_injector.providers import Object
 
 from identity.adapters.memory import MemoryStorage
 from identity.application.ports import Schema, SchemaTooNew
-from identity.container import AHEAD, Container, build_container, hashing_turns
+from identity.container import Container, build_container
+from identity.container.hashing import AHEAD, hashing_turns
 from identity.entrypoints.server import SchemaOutdated, prepare
 from identity.settings import Settings, SettingsError
 

@@ -17,7 +17,7 @@ from identity.adapters.mail.jinja import SHIPPED, JinjaRenderer
 from identity.adapters.mail.mime import to_mime
 from identity.adapters.mail.wording import Wording
 from identity.application import mail as mails
-from identity.application import outbox
+from identity.application.composing import RECIPES
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.mail import (
     Mail,
@@ -88,7 +88,7 @@ def write(folder: Path, **files: str) -> Path:
 def test_the_kinds_of_mail_are_found() -> None:
     assert set(KINDS) >= {PasswordResetMail, *NOTICES, TestMail}
     assert PasswordResetMail.name() == "password_reset"
-    assert set(NOTICES) == set(outbox.NOTICES.values())
+    assert set(NOTICES) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is None}
 
 
 @pytest.mark.parametrize("kind", KINDS)

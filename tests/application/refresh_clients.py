@@ -15,7 +15,7 @@ from tests.application.world import (
     ACCESS_LIFETIME,
     BUCKETS,
     IDLE,
-    RESET_LIFETIME,
+    LINKS,
     REUSE_WINDOW,
     SESSION_LIFETIME,
     SESSIONS_PER_ACCOUNT,
@@ -36,6 +36,7 @@ from identity.adapters.memory import (
     SeededRandomness,
     WordList,
 )
+from identity.application.composing import ComposeMail
 from identity.application.login import LogIn
 from identity.application.outbox import DeliverMail
 from identity.application.passwords import JudgePassword
@@ -294,13 +295,13 @@ class Replica:
         self.deliver_mail = DeliverMail(
             read=storage.read,
             begin=storage.begin,
+            compose_mail=ComposeMail(begin=storage.begin, clock=clock, randomness=randomness, links=LINKS),
             limiter=limiter,
+            buckets=BUCKETS,
             renderer=renderer(),
             mailer=mailer,
             clock=clock,
             randomness=randomness,
-            reset_url="https://app.example.org/reset-password/{uidb64}/{token}",
-            reset_lifetime=RESET_LIFETIME,
         )
 
     async def refreshed(self, token: Given) -> Given | None:

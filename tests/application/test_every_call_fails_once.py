@@ -313,7 +313,9 @@ class InTwoTransactions(ResetPassword):
     """A mistake: the password is changed in one transaction, and the link is spent in another."""
 
     async def __call__(self, *, uidb64: str, token: Any, password: Any, client: Any) -> None:
-        user = await self._owner(uidb64, token)
+        user, _ = await self.follow_link(
+            uidb64=uidb64, token=token, purpose=Purpose.RESET_PASSWORD, client=client
+        )
         now = self.clock.now()
         async with self.begin() as uow:
             await uow.users.save(user.with_password(await PlainHasher().hash(password), at=now))

@@ -29,8 +29,8 @@ from tests.application.world import (
 
 import identity.application
 from identity.adapters.memory import MemoryTokens
+from identity.application.composing import LINKS_A_DAY
 from identity.application.login import LogIn
-from identity.application.outbox import RESETS_A_DAY
 from identity.application.passwords import RequestReset
 from identity.domain.errors import IdentityError, LoginRefused
 from identity.domain.names import EmailAddress
@@ -40,7 +40,7 @@ from identity.domain.user import User, user_reference
 
 Acts = Mapping[str, Callable[[], Awaitable[Any]]]
 
-NOT_FOR_EVERYBODY = {"RetireKey", "SignTokens", "VerifyPassword"}
+NOT_FOR_EVERYBODY = {"FollowLink", "RetireKey", "SignTokens", "VerifyPassword"}
 """Use cases that nobody reaches from outside: identifiers come from operators, or from other use cases."""
 
 
@@ -113,7 +113,7 @@ async def forget_a_password(world: World) -> Acts:
     """Also while a mail waits, while one is on its way, and when there were as many as may be in a day."""
     await populated(world)
     await world.registered("often")
-    for _ in range(RESETS_A_DAY):
+    for _ in range(LINKS_A_DAY):
         await world.reset_link("often@example.com")
     for waiting in ("dave", "anybody"):
         await world.request_reset(email=f"{waiting}@example.com")

@@ -19,8 +19,8 @@ from tests.application.world import (
     link_in,
 )
 
-from identity.application.mail import Message, PasswordResetMail
-from identity.application.outbox import FIRST_DELAY, LEASE, LONGEST_DELAY, MOST_ATTEMPTS, Outcome
+from identity.application.mail import LEASE, Message, PasswordResetMail
+from identity.application.outbox import FIRST_DELAY, LONGEST_DELAY, MOST_ATTEMPTS, Outcome
 from identity.domain.errors import MailDeferred, MailRefused, OneTimeTokenRefused, TokenRefused
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import Secret

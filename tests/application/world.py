@@ -25,8 +25,10 @@ from identity.adapters.memory import (
     SeededRandomness,
     WordList,
 )
+from identity.application.composing import ComposeMail
 from identity.application.health import CheckHealth
 from identity.application.housekeeping import PurgeExpired
+from identity.application.links import FollowLink, Link
 from identity.application.login import LogIn
 from identity.application.mail import Message
 from identity.application.outbox import DeliverMail
@@ -51,6 +53,7 @@ from identity.application.throttling import (
     VerifyPassword,
 )
 from identity.domain.names import Username
+from identity.domain.one_time_token import Purpose
 from identity.domain.password_policy import PasswordPolicy
 from identity.domain.secrets import PasswordHash, Secret
 from identity.domain.session import Client
@@ -69,6 +72,11 @@ IDLE = timedelta(days=7)
 REUSE_WINDOW = timedelta(seconds=60)
 RESET_LIFETIME = timedelta(minutes=60)
 SESSIONS_PER_ACCOUNT = 50
+LINKS = {
+    Purpose.RESET_PASSWORD: Link(
+        url="https://app.example.org/reset-password/{uidb64}/{token}", lifetime=RESET_LIFETIME
+    ),
+}
 
 # As by default, but for the limits by address: what a test does within five minutes is its own matter.
 BUCKETS = Buckets(
@@ -313,11 +321,11 @@ class World:
         self.request_reset = RequestReset(
             begin=begin, count_request=count_request, clock=clock, randomness=randomness
         )
+        follow_link = FollowLink(read=read, count_request=count_request, clock=clock)
         self.reset_password = ResetPassword(
-            read=read,
             begin=begin,
+            follow_link=follow_link,
             hash_password=hash_password,
-            count_request=count_request,
             forgive_failures=ForgiveFailures(limiter=limiter, buckets=buckets, clock=clock),
             judge_password=judge_password,
             clock=clock,
@@ -326,13 +334,13 @@ class World:
         self.deliver_mail = DeliverMail(
             read=read,
             begin=begin,
+            compose_mail=ComposeMail(begin=begin, clock=clock, randomness=randomness, links=LINKS),
             limiter=limiter,
+            buckets=buckets,
             renderer=self.tap.on("renderer", renderer()),
             mailer=self.tap.on("mailer", self.mailer),
             clock=clock,
             randomness=randomness,
-            reset_url="https://app.example.org/reset-password/{uidb64}/{token}",
-            reset_lifetime=RESET_LIFETIME,
         )
         self.purge_expired = PurgeExpired(begin=begin, limiter=limiter, clock=clock)
         self.check_health = CheckHealth(read=read, schema=self.tap.on("schema", MemorySchema()), clock=clock)

@@ -349,6 +349,87 @@ class CutsTimesToSeconds(Repository):
         return await self.honest.add(replace(user, joined_at=user.joined_at.replace(microsecond=0)))
 
 
+# --- reservations ----------------------------------------------------------------------------------------
+
+
+class AddsWhateverIsReserved(Repository):
+    async def add(self, user: NewUser) -> User:
+        self.honest.view.changed().reservations.clear()
+        return await self.honest.add(user)
+
+
+class FindsNoFormerAddress(Repository):
+    async def add_or_find(self, user: NewUser) -> tuple[User, bool]:
+        held = self.honest.view.changed().reservations
+        for name in [name for name in held if name[0] == "email"]:
+            del held[name]
+        return await self.honest.add_or_find(user)
+
+
+class FindsBeforeTheUsername(Repository):
+    async def add_or_find(self, user: NewUser) -> tuple[User, bool]:
+        found = await self.honest.with_email(user.email)
+        return (found, False) if found else await self.honest.add_or_find(user)
+
+
+class ErasesTheAccountAlone(Repository):
+    async def erase(self, user: User) -> bool:
+        state = self.honest.view.changed()
+        sessions, outbox = state.sessions.copy(), state.outbox.copy()
+        erased = await self.honest.erase(user)
+        state.sessions.update(sessions)
+        state.outbox.update(outbox)
+        return erased
+
+
+class ErasesWhatWasChanged(Repository):
+    async def erase(self, user: User) -> bool:
+        stored = await self.honest.get(user.id)
+        return stored is not None and await self.honest.erase(stored)
+
+
+class HoldsForTheLatest(Repository):
+    async def hold(self, name: Any, *, user_id: int | None, until: datetime) -> None:
+        self.honest.view.changed().reservations.clear()
+        await self.honest.hold(name, user_id=user_id, until=until)
+
+
+class ChecksThenHolds(Repository):
+    async def hold(self, name: Any, *, user_id: int | None, until: datetime) -> None:
+        if await self.honest.is_held(name):
+            raise UsernameTaken
+        await asyncio.sleep(0)
+        self.honest.view.changed().reservations.clear()
+        await self.honest.hold(name, user_id=user_id, until=until)
+
+
+class HoldsFromTheHolder(Repository):
+    async def is_held(self, name: Any, *, besides: int | None = None) -> bool:
+        return await self.honest.is_held(name)
+
+
+class ReleasesForAnybody(Repository):
+    async def release(self, name: Any, *, user_id: int) -> bool:
+        held = self.honest.view.changed().reservations
+        holders = {reserved.user_id for reserved in held.values()}
+        return any([await self.honest.release(name, user_id=holder) for holder in holders])
+
+
+class DoesNotHoldLonger(Repository):
+    async def hold(self, name: Any, *, user_id: int | None, until: datetime) -> None:
+        if (
+            user_id is None
+            or not await self.honest.is_held(name)
+            or await self.honest.is_held(name, besides=user_id)
+        ):
+            await self.honest.hold(name, user_id=user_id, until=until)
+
+
+class PurgesNamesTooEarly(Repository):
+    async def purge(self, *, ended_before: datetime, limit: int) -> tuple[int | None, ...]:
+        return await self.honest.purge(ended_before=ended_before + A_LITTLE, limit=limit)
+
+
 # --- sessions --------------------------------------------------------------------------------------------
 
 
@@ -546,6 +627,14 @@ class ChecksThenSpends(Repository):
 class FindsWhatHasJustExpired(Repository):
     async def find(self, digest: Digest, *, at: datetime, **values: Any) -> Any:
         return await self.honest.find(digest, at=at - A_LITTLE, **values)
+
+
+class VoidsAll(Repository):
+    async def void(self, user_id: int, *, at: datetime) -> None:
+        tokens = self.honest.view.changed().one_time_tokens
+        for digest, issued in tokens.items():
+            if issued.token.user_id == user_id:
+                tokens[digest] = replace(issued, over_at=at)
 
 
 class CountsThisIntentToo(Repository):
@@ -758,6 +847,20 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "the zone of a time is ignored": partial(Broken, users=TakesEveryTimeForUtc),
     "a time without a zone is taken": partial(Broken, users=TakesEveryTimeForUtc),
     "times are cut to seconds": partial(Broken, users=CutsTimesToSeconds),
+    "an account is added with a reserved name": partial(Broken, users=AddsWhateverIsReserved),
+    "a former address finds nobody": partial(Broken, users=FindsNoFormerAddress),
+    "a found address hides a taken username": partial(Broken, users=FindsBeforeTheUsername),
+    "sessions and mail outlive their account": partial(Broken, users=ErasesTheAccountAlone),
+    "an account that was changed is erased": partial(Broken, users=ErasesWhatWasChanged),
+    "whoever comes later holds a name": partial(Broken, reservations=HoldsForTheLatest),
+    "a name is looked for before it is held": partial(
+        Broken, EachStatementOnItsOwn, reservations=ChecksThenHolds
+    ),
+    "a name is held from its holder": partial(Broken, reservations=HoldsFromTheHolder),
+    "a name is released by anybody": partial(Broken, reservations=ReleasesForAnybody),
+    "a name is held no longer than at first": partial(Broken, reservations=DoesNotHoldLonger),
+    "names are purged too early": partial(Broken, reservations=PurgesNamesTooEarly),
+    "names are purged without limit": partial(Broken, reservations=PurgesWithoutLimit),
     "a rotation ignores what it replaces": partial(Broken, sessions=RotatesWhateverItFinds),
     "a rotation compares first": partial(Broken, EachStatementOnItsOwn, sessions=ChecksThenRotates),
     "a session is revoked twice": partial(Broken, sessions=RevokesAgain),
@@ -793,6 +896,7 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
         Broken, EachStatementOnItsOwn, one_time_tokens=ChecksThenSpends
     ),
     "a token outlives its end": partial(Broken, one_time_tokens=FindsWhatHasJustExpired),
+    "an undo is voided": partial(Broken, one_time_tokens=VoidsAll),
     "an intent counts itself": partial(Broken, one_time_tokens=CountsThisIntentToo),
     "counts do not wait": partial(Broken, EachStatementOnItsOwn, one_time_tokens=CountsWithoutWaiting),
     "intents are not coalesced": partial(Broken, outbox=CoalescesNothing),

@@ -74,6 +74,42 @@ CAUGHT_BY: Mapping[str, str] = {
         "TimeBehaviour.test_a_time_without_a_zone_is_refused_and_nothing_stored"
     ),
     "times are cut to seconds": "TimeBehaviour.test_the_year_2100_is_kept_to_the_microsecond",
+    "an account is added with a reserved name": (
+        "ReservationsBehaviour.test_no_account_is_added_with_a_name_that_is_held"
+    ),
+    "a former address finds nobody": (
+        "ReservationsBehaviour.test_the_account_for_which_an_address_is_held_is_found"
+    ),
+    "a found address hides a taken username": (
+        "ReservationsBehaviour.test_a_username_is_refused_whether_or_not_the_address_is_found"
+    ),
+    "sessions and mail outlive their account": (
+        "ReservationsBehaviour.test_an_account_is_erased_with_all_that_is_its_own"
+    ),
+    "an account that was changed is erased": (
+        "ReservationsBehaviour.test_an_account_that_was_changed_or_logged_in_to_is_not_erased"
+    ),
+    "whoever comes later holds a name": (
+        "ReservationsBehaviour.test_a_name_that_is_held_is_refused_to_everybody_else"
+    ),
+    "a name is looked for before it is held": (
+        "ReservationsBehaviour.test_one_of_eight_who_want_to_hold_a_name_gets_it"
+    ),
+    "a name is held from its holder": (
+        "ReservationsBehaviour.test_a_name_is_not_held_from_the_account_that_it_is_held_for"
+    ),
+    "a name is released by anybody": (
+        "ReservationsBehaviour.test_a_name_is_held_by_its_key_until_it_is_released"
+    ),
+    "a name is held no longer than at first": (
+        "ReservationsBehaviour.test_an_account_that_holds_a_name_may_hold_it_longer"
+    ),
+    "names are purged too early": (
+        "ReservationsBehaviour.test_names_that_ended_before_the_limit_are_held_until_they_are_purged"
+    ),
+    "names are purged without limit": (
+        "ReservationsBehaviour.test_no_more_names_are_purged_at_once_than_was_said"
+    ),
     "a rotation ignores what it replaces": (
         "SessionsBehaviour.test_a_rotation_of_an_old_copy_changes_nothing"
     ),
@@ -135,6 +171,7 @@ CAUGHT_BY: Mapping[str, str] = {
     "a token is spent twice": "OneTimeTokensBehaviour.test_a_token_is_found_until_it_is_spent",
     "a token is looked up before it is spent": ("Concurrency.test_one_of_eight_spenders_of_a_token_wins"),
     "a token outlives its end": ("OneTimeTokensBehaviour.test_a_token_is_good_until_the_moment_it_expires"),
+    "an undo is voided": "OneTimeTokensBehaviour.test_voiding_spares_what_undoes_a_change",
     "an intent counts itself": (
         "OneTimeTokensBehaviour"
         ".test_intents_whose_mail_left_are_counted_once_each_and_spent_or_void_tokens_too"

@@ -28,7 +28,7 @@ from tests.server.conftest import PASSWORD, SECRET, Commands, Server
 from tests.server.load import Outcome, keep_logging_in, keep_probing, login, percentile, profile
 
 from identity.adapters.argon2 import Argon2Hasher
-from identity.container import hashing_slots
+from identity.container.hashing import hashing_slots
 from identity.domain.secrets import Secret
 from identity.settings import Settings
 from identity.settings.values import LEAST_MEMORY_COST

@@ -1,1 +1,1 @@
-"""One technology per module, named after it. Chosen and wired in `container.py`."""
+"""One technology per module, named after it. Chosen and wired in `container/`."""

@@ -13,6 +13,9 @@ from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import Secret
 from identity.domain.session import UNKNOWN_CLIENT, Client
 
+LEASE = timedelta(seconds=60)
+"""How long a worker has for one mail, before another may take it over."""
+
 
 class MailKind(StrEnum):
     PASSWORD_RESET = "password_reset"
@@ -44,13 +47,17 @@ class MailIntent:
         id: str,
         at: datetime,
         client: Client = UNKNOWN_CLIENT,
+        to: EmailAddress | None = None,
         signed_out: Client | None = None,
     ) -> Self:
-        """A notice to the owner of an account about what was just done to it, and from where.
+        """A mail to the owner of an account about what was just done to it, and from where.
 
-        `signed_out`: the client that began the session which was ended for it.
+        `to`: another address than the account's. `signed_out`: the client that began the session which was
+        ended for it.
         """
         values = {"address": client.address, "user_agent": client.user_agent}
+        if to is not None:
+            values["to"] = to.value
         if signed_out is not None:
             values |= {
                 "signed_out_address": signed_out.address,
@@ -59,10 +66,18 @@ class MailIntent:
         return cls(id=id, kind=kind, created_at=at, user_id=user_id, values=values)
 
     @property
+    def to(self) -> EmailAddress | None:
+        """The address it goes to, if that is not the account's."""
+        return EmailAddress(self.values["to"]) if "to" in self.values else None
+
+    @property
+    def reader(self) -> str:
+        return f"user:{self.user_id}" if self.user_id is not None else f"email:{self.email_key}"
+
+    @property
     def coalescing_key(self) -> str:
         """Intents that share it, and that no worker has claimed yet, become one mail."""
-        reader = f"user:{self.user_id}" if self.user_id is not None else f"email:{self.email_key}"
-        return f"{self.kind}:{reader}"
+        return ":".join([self.kind, self.reader, *([self.to.key] if self.to else [])])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

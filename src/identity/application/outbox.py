@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
+from identity.application.composing import ComposeMail, is_notice
 from identity.application.conflicts import retried_on_conflict
-from identity.application.mail import (
-    ClaimedIntent,
-    Mail,
-    MailIntent,
-    MailKind,
-    NewDeviceMail,
-    PasswordChangedMail,
-    PasswordResetMail,
-    SessionReusedMail,
-)
+from identity.application.mail import LEASE, ClaimedIntent, MailIntent
 from identity.application.ports import (
     BeginUnitOfWork,
     Clock,
@@ -31,33 +20,17 @@ from identity.application.ports import (
     Randomness,
     RateLimiter,
     ReadUnitOfWork,
-    UnitOfWork,
 )
+from identity.application.throttling import Buckets
 from identity.domain.errors import MailDeferred, MailRefused, Throttled
-from identity.domain.names import EmailAddress
-from identity.domain.one_time_token import OneTimeToken, Purpose
-from identity.domain.secrets import Digest, Secret
-from identity.domain.session import Client
-from identity.domain.throttling import Bucket, Window
-from identity.domain.user import User, user_reference
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)
 SENDING_LIMIT = timedelta(seconds=45)
 """A send is given up before its lease lapses, so that no two workers send one intent at once."""
 MOST_ATTEMPTS = 12
 FIRST_DELAY = timedelta(seconds=30)
 LONGEST_DELAY = timedelta(hours=1)
-RESETS_A_DAY = 5
-NOTICES: Mapping[MailKind, type[PasswordChangedMail | SessionReusedMail | NewDeviceMail]] = {
-    MailKind.PASSWORD_CHANGED: PasswordChangedMail,
-    MailKind.SESSION_REUSED: SessionReusedMail,
-    MailKind.NEW_DEVICE: NewDeviceMail,
-}
-RESETS_COUNTED_FOR = timedelta(days=1)
-NOTICES_A_DAY = Window(limit=5, length=timedelta(days=1))
-"""Of each kind to each account: whoever registers with somebody else's address can have them mailed there."""
 
 
 class Outcome(StrEnum):
@@ -76,20 +49,19 @@ class Outcome(StrEnum):
 class DeliverMail:
     """Takes the intent that has been due the longest and sends its mail. `None` when nothing is due.
 
-    The token is minted here, not when the mail was asked for, so that none is at rest in the outbox. A mail
-    that cannot be sent now is tried again later and later; one that never can be becomes a dead letter.
+    A mail that cannot be sent now is tried again later and later; one that never can be becomes a dead
+    letter.
     """
 
     read: ReadUnitOfWork
     begin: BeginUnitOfWork
+    compose_mail: ComposeMail
     limiter: RateLimiter
+    buckets: Buckets
     renderer: MailRenderer
     mailer: Mailer
     clock: Clock
     randomness: Randomness
-    reset_url: str
-    """With the placeholders `{uidb64}` and `{token}`."""
-    reset_lifetime: timedelta
 
     async def __call__(self) -> Outcome | None:
         async with self.read() as uow:
@@ -126,7 +98,7 @@ class DeliverMail:
     async def _deliver(self, claimed: ClaimedIntent) -> Outcome:
         try:
             async with asyncio.timeout(SENDING_LIMIT.total_seconds()):
-                mail = await self._compose(claimed.intent)
+                mail = await self.compose_mail(claimed.intent)
                 if mail is not None:
                     await self._look_for_room(claimed.intent)
                     message = self.renderer.render(mail, id=claimed.intent.id, date=claimed.intent.created_at)
@@ -146,72 +118,16 @@ class DeliverMail:
     @retried_on_conflict
     async def _look_for_room(self, intent: MailIntent) -> None:
         """Raises `Throttled`: the account had its share of notices of this kind for today."""
-        if intent.kind in NOTICES:
-            places = await self.limiter.reserve(_bucket(intent), at=self.clock.now())
+        if is_notice(intent):
+            places = await self.limiter.reserve(self.buckets.of_notice(intent), at=self.clock.now())
             # Given back at once: only what has left counts, however often it had to wait.
             await self.limiter.succeed(*(places or ()), at=self.clock.now())
 
     @retried_on_conflict
     async def _count(self, intent: MailIntent) -> None:
-        if intent.kind in NOTICES:
+        if is_notice(intent):
             with suppress(Throttled):  # another worker sent the last that there was room for meanwhile
-                await self.limiter.count(_bucket(intent), at=self.clock.now())
-
-    @retried_on_conflict
-    async def _compose(self, intent: MailIntent) -> Mail | None:
-        """The mail to send now, or `None` where there is nobody to send it to or no sense in it any more."""
-        now = self.clock.now()
-        if intent.kind is MailKind.PASSWORD_RESET and now >= intent.created_at + self.reset_lifetime:
-            return None
-        async with self.begin() as uow:
-            user = await _reader(uow, intent)
-            if user is None or user.is_disabled:
-                return None
-            if intent.kind is MailKind.PASSWORD_RESET:
-                token = await self._mint(uow, intent, user, at=now)
-                return self._reset_mail(user, token, locale=_locale(intent)) if token else None
-        told: dict[str, Any] = {
-            "at": intent.created_at,
-            "client": _client(intent),
-            "locale": _locale(intent),
-        }
-        if intent.kind is MailKind.SESSION_REUSED:
-            told["signed_out"] = _client(intent, "signed_out_")
-        return NOTICES[intent.kind](to=user.email, username=user.username, **told)
-
-    async def _mint(self, uow: UnitOfWork, intent: MailIntent, user: User, *, at: datetime) -> Secret | None:
-        earlier = await uow.one_time_tokens.count_intents(
-            user.id,
-            purpose=Purpose.RESET_PASSWORD,
-            sent_since=at - RESETS_COUNTED_FOR,
-            minted_since=at - LEASE,
-            besides=intent.id,
-        )
-        if earlier >= RESETS_A_DAY:
-            return None
-        token = self.randomness.token()
-        await uow.one_time_tokens.add(
-            OneTimeToken(
-                digest=token.digest(),
-                purpose=Purpose.RESET_PASSWORD,
-                user_id=user.id,
-                email_key=user.email.key,
-                intent_id=intent.id,
-                created_at=at,
-                expires_at=at + self.reset_lifetime,
-            )
-        )
-        return token
-
-    def _reset_mail(self, user: User, token: Secret, *, locale: str) -> PasswordResetMail:
-        link = self.reset_url.replace("{uidb64}", user_reference(user.id)).replace("{token}", token.reveal())
-        return PasswordResetMail(
-            to=user.email,
-            username=user.username,
-            locale=locale,
-            link=Secret(link),
-            expires_in=self.reset_lifetime,
-        )
+                await self.limiter.count(self.buckets.of_notice(intent), at=self.clock.now())
 
     @retried_on_conflict  # or what was sent would be sent again
     async def _settle(self, claimed: ClaimedIntent, outcome: Outcome) -> None:
@@ -243,23 +159,3 @@ class DeliverMail:
             await uow.outbox.bury(claimed, at=self.clock.now(), error=error)
         log.error("%s mail %s is given up: %s", claimed.intent.kind, claimed.intent.id, error)
         return Outcome.DEAD
-
-
-def _bucket(notice: MailIntent) -> Bucket:
-    key = hashlib.sha256(f"{notice.kind} to {notice.user_id}".encode()).digest()
-    return Bucket(key=Digest(key), allowance=NOTICES_A_DAY)
-
-
-def _locale(intent: MailIntent) -> str:
-    return intent.values.get("language", "")
-
-
-def _client(notice: MailIntent, which: str = "") -> Client:
-    values = notice.values
-    return Client(address=values.get(f"{which}address", ""), user_agent=values.get(f"{which}user_agent", ""))
-
-
-async def _reader(uow: UnitOfWork, intent: MailIntent) -> User | None:
-    if intent.user_id is not None:
-        return await uow.users.get(intent.user_id)
-    return await uow.users.with_email(EmailAddress(intent.email_key or ""))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from identity.application.conflicts import retried_on_conflict
+from identity.application.links import FollowLink
 from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import (
     BeginUnitOfWork,
@@ -37,7 +38,7 @@ from identity.domain.password_policy import PasswordPolicy, is_oversized
 from identity.domain.secrets import Secret
 from identity.domain.session import UNKNOWN_CLIENT, Client
 from identity.domain.text import BLANK, Malformed
-from identity.domain.user import User, parse_user_reference
+from identity.domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,10 +167,9 @@ class ResetPassword:
         Throttled: too many tokens from the address were wrong, and this one is.
     """
 
-    read: ReadUnitOfWork
     begin: BeginUnitOfWork
+    follow_link: FollowLink
     hash_password: HashPassword
-    count_request: CountRequest
     forgive_failures: ForgiveFailures
     judge_password: JudgePassword
     clock: Clock
@@ -179,11 +179,9 @@ class ResetPassword:
     async def __call__(
         self, *, uidb64: str, token: Secret, password: Secret, client: Client = UNKNOWN_CLIENT
     ) -> None:
-        try:
-            user = await self._owner(uidb64, token)
-        except OneTimeTokenRefused:
-            await self.count_request(Request.REFUSED_RESET, client)
-            raise
+        user, _ = await self.follow_link(
+            uidb64=uidb64, token=token, purpose=Purpose.RESET_PASSWORD, client=client
+        )
         problems = self.judge_password(password, username=user.username, email=user.email)
         if problems:
             raise InvalidInput({"password": problems})
@@ -204,16 +202,3 @@ class ResetPassword:
             await uow.one_time_tokens.void(user.id, at=now)
             await uow.audit_log.append(PasswordReset(at=now, user_id=user.id, client=client))
             await uow.outbox.put(notice)
-
-    async def _owner(self, uidb64: str, token: Secret) -> User:
-        user_id = parse_user_reference(uidb64)
-        if user_id is None:
-            raise OneTimeTokenRefused
-        async with self.read() as uow:
-            found = await uow.one_time_tokens.find(
-                token.digest(), purpose=Purpose.RESET_PASSWORD, user_id=user_id, at=self.clock.now()
-            )
-            user = await uow.users.get(user_id) if found else None
-        if found is None or user is None or user.is_disabled or user.email.key != found.email_key:
-            raise OneTimeTokenRefused
-        return user

@@ -33,7 +33,15 @@ class Users(Protocol):
         """Stores a new account and gives it an id that no account has ever had.
 
         Raises:
-            UsernameTaken, EmailTaken: another account has the key. The unit of work is over then.
+            UsernameTaken, EmailTaken: another account has the key, or it is reserved. The unit of work is
+                over then.
+        """
+
+    async def add_or_find(self, user: NewUser) -> tuple[User, bool]:
+        """The same, and True; or the account that has the address, or for which it is reserved, and False.
+
+        Raises:
+            UsernameTaken: as above.
         """
 
     async def get(self, user_id: int) -> User | None: ...
@@ -49,17 +57,49 @@ class Users(Protocol):
 
         Raises:
             Conflict: the stored version is not `user.version` any more, or the account is gone.
-            UsernameTaken, EmailTaken: another account has the key.
+            UsernameTaken, EmailTaken: another account has the key. That it is not reserved is for the caller
+                to ask afterwards, by `Reservations.is_held`, when a name was changed.
+        """
+
+    async def erase(self, user: User) -> bool:
+        """Deletes the account and all that is its own, mail in the outbox too; not the audit log.
+
+        False: the account was changed since it was read, or logged in to, or is gone; nothing was changed.
         """
 
     async def record_login(
         self, user_id: int, *, verified: PasswordHash, rehashed: PasswordHash | None, at: datetime
     ) -> bool:
-        """Notes a login, if the stored password hash is still `verified` and the account is not disabled.
+        """Notes a login, if the stored password hash is still `verified` and the account is not closed.
 
         One conditional statement; it makes logins of one account wait for each other until the unit of work
         ends. `rehashed` replaces the hash. Leaves the version alone. False: nothing was changed.
         """
+
+
+class Reservations(Protocol):
+    """Names that are kept, for an account or for nobody, so that no other account gets them.
+
+    One that has ended holds until it is purged. An account is added or renamed before its names are looked
+    for or held here, by everybody: then the unique key of the one makes the second wait for the first, and
+    find the other, and there is no deadlock.
+    """
+
+    async def hold(self, name: Username | EmailAddress, *, user_id: int | None, until: datetime) -> None:
+        """Keeps the name; an account that holds it already keeps it until then.
+
+        Raises:
+            UsernameTaken, EmailTaken: it is held for another, or for nobody. The unit of work is over then.
+        """
+
+    async def is_held(self, name: Username | EmailAddress, *, besides: int | None = None) -> bool:
+        """Whether the name is held, `besides` for that account."""
+
+    async def release(self, name: Username | EmailAddress, *, user_id: int) -> bool:
+        """Gives the name up. False: it is not held for the account; nothing was changed."""
+
+    async def purge(self, *, ended_before: datetime, limit: int) -> tuple[int | None, ...]:
+        """Deletes what has ended earlier, but at most `limit` of them; for which account each was."""
 
 
 class Sessions(Protocol):
@@ -124,7 +164,7 @@ class OneTimeTokens(Protocol):
         """Uses the token up, by one conditional statement: of any number of callers one gets True."""
 
     async def void(self, user_id: int, *, at: datetime) -> None:
-        """Spoils every unspent token of the account."""
+        """Spoils every unspent token of the account but those for `UNDOING`."""
 
     async def mark_sent(self, intent_id: str, *, at: datetime) -> None:
         """Notes that the mail with the tokens of this intent has left."""
@@ -202,6 +242,7 @@ class UnitOfWork:
     """The repositories of one transaction."""
 
     users: Users
+    reservations: Reservations
     sessions: Sessions
     devices: Devices
     one_time_tokens: OneTimeTokens

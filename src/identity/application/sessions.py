@@ -212,7 +212,7 @@ async def find_live(
     if found is None:
         return None
     session, user = found
-    return found if session.is_live(at=at, idle=idle) and not user.is_disabled else None
+    return found if session.is_live(at=at, idle=idle) and not user.is_closed else None
 
 
 async def _named_by(

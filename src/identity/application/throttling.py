@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from identity.application.mail import MailIntent
 from identity.application.ports import Clock, HashingLane, PasswordHasher, RateLimiter
 from identity.domain.secrets import Digest, PasswordHash, Secret
 from identity.domain.session import Client
@@ -19,6 +20,8 @@ FIVE_MINUTES = timedelta(minutes=5)
 PER_ACCOUNT = Backoff(free=5, stop=100)
 FAILURES_PER_ADDRESS = Window(limit=30, length=FIVE_MINUTES)
 REQUESTS_PER_ADDRESS = Window(limit=100, length=FIVE_MINUTES)
+NOTICES_A_DAY = Window(limit=5, length=timedelta(days=1))
+"""Of each kind to each account: whoever registers with somebody else's address can have them mailed there."""
 ANOTHER_TURN_AFTER = 0.02  # seconds: less than a password takes to verify
 
 
@@ -27,7 +30,7 @@ class Request(StrEnum):
 
     REGISTER = "register"
     FORGOT_PASSWORD = "forgot password"
-    REFUSED_RESET = "refused reset"
+    REFUSED_LINK = "refused link"
     REFUSED_REFRESH = "refused refresh"
 
 
@@ -52,6 +55,9 @@ class Buckets:
 
     def of_request(self, request: Request, client: Client) -> Bucket:
         return Bucket(key=self._digest(request, client.network), allowance=self.requests_per_address)
+
+    def of_notice(self, notice: MailIntent) -> Bucket:
+        return Bucket(key=self._digest("notice", notice.kind, notice.reader), allowance=NOTICES_A_DAY)
 
     def _digest(self, *parts: str) -> Digest:
         text = "\0".join(parts).encode(errors="surrogatepass")
@@ -107,8 +113,8 @@ class HashPassword:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyPassword:
-    """Whether this is the account's password, unless too many were wrong before. None is anybody's who is
-    disabled or not there, at the same cost.
+    """Whether this is the account's password, unless too many were wrong before. None is anybody's whose
+    account is closed or not there, at the same cost.
 
     The decision falls when it is this attempt's turn to be hashed, so that those who wait for theirs are not
     in each other's way; where nothing but attempts that are being judged stands in the way, it waits for
@@ -138,7 +144,7 @@ class VerifyPassword:
                     matches = await self.hasher.verify(password, user.password_hash if user else None)
                     break
             await asyncio.sleep(ANOTHER_TURN_AFTER)
-        is_good = matches and user is not None and not user.is_disabled
+        is_good = matches and user is not None and not user.is_closed
         settle = self.limiter.succeed if is_good else self.limiter.fail
         await settle(*reservations, at=self.clock.now())
         return is_good

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Self
 
 from identity.domain.names import EmailAddress, Username
+from identity.domain.one_time_token import Purpose
 from identity.domain.secrets import PasswordHash
 
 _LONGEST_REFERENCE = 32  # characters; a 64-bit id in base64url takes 26
@@ -23,6 +24,7 @@ class NewUser:
     password_hash: PasswordHash = field(repr=False)
     joined_at: datetime
     superuser_since: datetime | None = None
+    email_verified_at: datetime | None = None
 
     def with_id(self, user_id: int) -> User:
         return User(
@@ -33,6 +35,7 @@ class NewUser:
             joined_at=self.joined_at,
             password_changed_at=self.joined_at,
             superuser_since=self.superuser_since,
+            email_verified_at=self.email_verified_at,
         )
 
 
@@ -46,7 +49,16 @@ class User:
     password_changed_at: datetime
     last_login_at: datetime | None = None
     superuser_since: datetime | None = None
+    email_verified_at: datetime | None = None
+    display_name: str = ""
+    locale: str = ""
+    """A language tag (BCP 47) such as `de-AT`, or empty where it is not known."""
+    time_zone: str = ""
+    """A name of the IANA database such as `Europe/Vienna`, or empty where it is not known."""
     disabled_at: datetime | None = None
+    """An operator's act."""
+    erasure_due_at: datetime | None = None
+    """The owner's: when the account will be erased, unless they change their mind before."""
     version: int = 1
     """Counts the saves; a save of a copy that is no longer the latest is refused."""
 
@@ -54,8 +66,26 @@ class User:
     def is_disabled(self) -> bool:
         return self.disabled_at is not None
 
+    @property
+    def is_closed(self) -> bool:
+        """Nobody can sign in, and no session goes on."""
+        return self.is_disabled or self.erasure_due_at is not None
+
+    @property
+    def is_verified(self) -> bool:
+        """Its owner has shown that mail to its address reaches them."""
+        return self.email_verified_at is not None
+
+    def admits(self, purpose: Purpose | None) -> bool:
+        """Whether a mail with a token for this, or one without, may go out, and the token be used."""
+        awaits_erasure = self.erasure_due_at is not None
+        return not self.is_disabled and awaits_erasure == (purpose is Purpose.UNDO_DELETION)
+
     def with_password(self, password_hash: PasswordHash, *, at: datetime) -> Self:
         return replace(self, password_hash=password_hash, password_changed_at=at)
+
+    def verified(self, *, at: datetime) -> Self:
+        return self if self.is_verified else replace(self, email_verified_at=at)
 
     def disabled(self, *, at: datetime) -> Self:
         return replace(self, disabled_at=at)

@@ -214,7 +214,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 30
     address_requests: Annotated[
         int,
-        "Registrations from one address within five minutes; also forgotten passwords, bad reset links and "
+        "Registrations from one address within five minutes; also forgotten passwords, bad links and "
         "bad refresh tokens, each.",
         integer(1, 1_000_000),
     ] = 100

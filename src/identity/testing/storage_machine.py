@@ -74,8 +74,15 @@ CLIENTS = st.sampled_from([Client(), Client(address="2001:db8::1", user_agent="M
 WAYS = st.sampled_from(["settle", "postpone", "bury", "release"])
 MAILS = st.sampled_from([MailKind.PASSWORD_RESET, MailKind.PASSWORD_CHANGED])
 
-ACCOUNT = {"username": USERNAMES, "email": ADDRESSES, "password_hash": HASHES, "superuser_since": SOMETIMES}
-CHANGES = st.fixed_dictionaries({}, optional=ACCOUNT | {"disabled_at": SOMETIMES})
+ACCOUNT = {
+    "username": USERNAMES,
+    "email": ADDRESSES,
+    "password_hash": HASHES,
+    "superuser_since": SOMETIMES,
+    "email_verified_at": SOMETIMES,
+}
+CLOSED = {"disabled_at": SOMETIMES, "erasure_due_at": SOMETIMES}
+CHANGES = st.fixed_dictionaries({}, optional=ACCOUNT | CLOSED | {"display_name": IDS})
 JTIS = {"current": IDS, "pending": st.none() | IDS, "previous": st.none() | IDS}
 GENERATIONS = st.fixed_dictionaries(JTIS | {"handed_out_at": SOMETIMES, "promoted_at": SOMETIMES})
 MISTAKES = st.one_of([st.fixed_dictionaries({jti: values}) for jti, values in JTIS.items()])
@@ -241,6 +248,35 @@ class Driver:
         self.copies.append(saved)
         return replace(saved, last_login_at=None)  # it is not saved, and may be an old one
 
+    @drawn("accounts", new=st.builds(NewUser, joined_at=EARLIER, **ACCOUNT))
+    async def add_or_find(self, *, new: NewUser) -> list[object]:
+        user, is_new = await self.uow.users.add_or_find(new)
+        self.ids += [user.id] if is_new else []
+        self.copies.append(user)
+        return [user, is_new]
+
+    @drawn("accounts", which=WHICH)
+    async def erase(self, *, which: int) -> bool:
+        return await self.uow.users.erase(one(self.copies, which, NO_USER))
+
+    @drawn("accounts", name=USERNAMES, whose=st.none() | WHICH, until=MOMENTS)
+    @drawn("accounts", name=ADDRESSES, whose=WHICH, until=MOMENTS)
+    async def hold(self, *, name: Username | EmailAddress, whose: int | None, until: datetime) -> None:
+        """An address is held for an account, and there is one."""
+        user_id = None if whose is None else self.user_id(whose)
+        if user_id is not None and await self.uow.users.get(user_id) is None:
+            return
+        await self.uow.reservations.hold(name, user_id=user_id, until=until)
+
+    @drawn("accounts", name=USERNAMES | ADDRESSES, whose=WHICH)
+    async def release(self, *, name: Username | EmailAddress, whose: int) -> list[bool]:
+        user_id, reservations = self.user_id(whose), self.uow.reservations
+        return [
+            await reservations.is_held(name),
+            await reservations.is_held(name, besides=user_id),
+            await reservations.release(name, user_id=user_id),
+        ]
+
     async def _stored(self, user: A, store: Callable[[A], Awaitable[User]]) -> User:
         holders = await self.find_user(username=user.username, email=user.email)
         own = user.id if isinstance(user, User) else None
@@ -355,6 +391,7 @@ class Driver:
     @drawn("rest", limit=st.just(ALL))  # with a lower one it is left open which rows go
     async def purge(self, *, limit: int) -> list[int]:
         return [
+            len(await self.uow.reservations.purge(ended_before=self.at, limit=limit)),
             await self.uow.outbox.purge(dead_before=self.at, limit=limit),
             await self.uow.one_time_tokens.purge(expired_before=self.at, limit=limit),
             await self.uow.sessions.purge(expired_before=self.at, limit=limit),

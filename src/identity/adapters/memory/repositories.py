@@ -2,95 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from identity.adapters.memory.state import IssuedToken, QueuedIntent, State, in_utc, utc
+from identity.adapters.memory.state import IssuedToken, QueuedIntent, State, View, drop, in_utc, utc
 from identity.application.mail import ClaimedIntent, MailIntent
-from identity.domain.errors import Conflict, EmailTaken, UsernameTaken
 from identity.domain.events import Event
-from identity.domain.names import EmailAddress, Username
-from identity.domain.one_time_token import OneTimeToken, Purpose
-from identity.domain.secrets import Digest, PasswordHash
+from identity.domain.one_time_token import UNDOING, OneTimeToken, Purpose
+from identity.domain.secrets import Digest
 from identity.domain.session import Session
 from identity.domain.signing_key import SigningKey
-from identity.domain.user import NewUser, User
+from identity.domain.user import User
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-
-class View(Protocol):
-    """How a unit of work sees the state."""
-
-    def seen(self) -> State:
-        """For reading."""
-
-    def changed(self) -> State:
-        """For writing; raises where that is not allowed."""
-
-    def end(self) -> None:
-        """Nothing can be read, written or committed from now on."""
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryUsers:
-    view: View
-    next_id: Callable[[], int]
-
-    async def add(self, user: NewUser) -> User:
-        self._claim_names(user.username, user.email, user_id=None)
-        return self._store(user.with_id(self.next_id()))
-
-    async def get(self, user_id: int) -> User | None:
-        return self.view.seen().users.get(user_id)
-
-    async def with_username(self, username: Username) -> User | None:
-        state = self.view.seen()
-        return state.users.get(state.usernames.get(username.key, 0))
-
-    async def with_email(self, email: EmailAddress) -> User | None:
-        state = self.view.seen()
-        return state.users.get(state.emails.get(email.key, 0))
-
-    async def save(self, user: User) -> User:
-        state = self.view.changed()
-        stored = state.users.get(user.id)
-        if stored is None or stored.version != user.version:
-            raise Conflict("the account was changed by another request")
-        self._claim_names(user.username, user.email, user_id=user.id)
-        del state.usernames[stored.username.key], state.emails[stored.email.key]
-        # Only `record_login`, which leaves the version alone, notes logins: this copy may be behind.
-        return self._store(replace(user, version=user.version + 1, last_login_at=stored.last_login_at))
-
-    async def record_login(
-        self, user_id: int, *, verified: PasswordHash, rehashed: PasswordHash | None, at: datetime
-    ) -> bool:
-        state = self.view.changed()
-        stored = state.users.get(user_id)
-        if stored is None or stored.is_disabled or stored.password_hash != verified:
-            return False
-        state.users[user_id] = replace(stored, password_hash=rehashed or verified, last_login_at=at)
-        return True
-
-    def _claim_names(self, username: Username, email: EmailAddress, *, user_id: int | None) -> None:
-        state = self.view.changed()
-        for names, key, taken in (
-            (state.usernames, username.key, UsernameTaken),
-            (state.emails, email.key, EmailTaken),
-        ):
-            if names.get(key, user_id) != user_id:
-                self.view.end()
-                raise taken
-
-    def _store(self, user: User) -> User:
-        state = self.view.changed()
-        state.users[user.id] = user
-        state.usernames[user.username.key] = user.id
-        state.emails[user.email.key] = user.id
-        return state.users[user.id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +89,7 @@ class MemorySessions:
 
     async def purge(self, *, expired_before: datetime, limit: int) -> int:
         sessions = self.view.changed().sessions
-        return _drop(sessions, lambda session: session.expires_at < expired_before, limit)
+        return drop(sessions, lambda session: session.expires_at < expired_before, limit)
 
     def _unrevoked(self, state: State, user_id: int) -> list[Session]:
         sessions = state.sessions.values()
@@ -191,7 +118,7 @@ class MemoryDevices:
             del devices[user_id, device]
 
     async def purge(self, *, seen_before: datetime, limit: int) -> int:
-        return _drop(self.view.changed().devices, lambda seen_at: seen_at < seen_before, limit)
+        return drop(self.view.changed().devices, lambda seen_at: seen_at < seen_before, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +149,8 @@ class MemoryOneTimeTokens:
     async def void(self, user_id: int, *, at: datetime) -> None:
         tokens = self.view.changed().one_time_tokens
         for digest, issued in tokens.items():
-            if issued.token.user_id == user_id and issued.over_at is None:
+            token = issued.token
+            if token.user_id == user_id and token.purpose not in UNDOING and issued.over_at is None:
                 tokens[digest] = replace(issued, over_at=at)
 
     async def mark_sent(self, intent_id: str, *, at: datetime) -> None:
@@ -247,7 +175,7 @@ class MemoryOneTimeTokens:
 
     async def purge(self, *, expired_before: datetime, limit: int) -> int:
         tokens = self.view.changed().one_time_tokens
-        return _drop(tokens, lambda issued: issued.token.expires_at < expired_before, limit)
+        return drop(tokens, lambda issued: issued.token.expires_at < expired_before, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,9 +228,7 @@ class MemoryOutbox:
 
     async def purge(self, *, dead_before: datetime, limit: int) -> int:
         outbox = self.view.changed().outbox
-        return _drop(
-            outbox, lambda queued: queued.dead_at is not None and queued.dead_at < dead_before, limit
-        )
+        return drop(outbox, lambda queued: queued.dead_at is not None and queued.dead_at < dead_before, limit)
 
     def _due(self, state: State, at: datetime) -> Iterator[QueuedIntent]:
         return (queued for queued in state.outbox.values() if queued.is_due(at=at))
@@ -366,13 +292,6 @@ def _insert(table: dict[K, V], key: K, value: V) -> None:
     if key in table:
         raise ValueError("the same id twice")
     table[key] = value
-
-
-def _drop(table: dict[K, V], is_over: Callable[[V], bool], limit: int) -> int:
-    over = [key for key, value in table.items() if is_over(value)][:limit]
-    for key in over:
-        del table[key]
-    return len(over)
 
 
 def _require_user(state: State, user_id: int) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from identity.application.mail import MailIntent
 from identity.domain.events import Event
@@ -63,6 +64,12 @@ class IssuedToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReservedName:
+    user_id: int | None
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedIntent:
     intent: MailIntent
     coalescing_key: str | None
@@ -83,6 +90,8 @@ class State:
     users: Table[int, User] = field(default_factory=Table)
     usernames: dict[str, int] = field(default_factory=dict)
     emails: dict[str, int] = field(default_factory=dict)
+    reservations: Table[tuple[str, str], ReservedName] = field(default_factory=Table)
+    """By the kind of the name and its key."""
     sessions: Table[str, Session] = field(default_factory=Table)
     devices: dict[tuple[int, Digest], datetime] = field(default_factory=dict)
     one_time_tokens: Table[Digest, IssuedToken] = field(default_factory=Table)
@@ -94,3 +103,24 @@ class State:
 
     def copy(self) -> State:
         return State(**{part.name: getattr(self, part.name).copy() for part in fields(self)})
+
+
+class View(Protocol):
+    """How a unit of work sees the state."""
+
+    def seen(self) -> State:
+        """For reading."""
+
+    def changed(self) -> State:
+        """For writing; raises where that is not allowed."""
+
+    def end(self) -> None:
+        """Nothing can be read, written or committed from now on."""
+
+
+def drop(table: dict[K, V], is_over: Callable[[V], bool], limit: int | None = None) -> int:
+    """Deletes what is over, but at most so much of it; how much."""
+    over = [key for key, value in table.items() if is_over(value)][:limit]
+    for key in over:
+        del table[key]
+    return len(over)

@@ -15,10 +15,9 @@ from identity.adapters.memory.repositories import (
     MemoryOutbox,
     MemorySessions,
     MemorySigningKeys,
-    MemoryUsers,
-    View,
 )
-from identity.adapters.memory.state import State
+from identity.adapters.memory.state import State, View
+from identity.adapters.memory.users import MemoryReservations, MemoryUsers
 from identity.application.mail import MailIntent
 from identity.application.ports import UnitOfWork
 from identity.domain.events import Event
@@ -76,6 +75,7 @@ class MemoryStorage:
     def _unit_of_work(self, view: View) -> UnitOfWork:
         return UnitOfWork(
             users=MemoryUsers(view, self._ids.__next__),
+            reservations=MemoryReservations(view),
             sessions=MemorySessions(view),
             devices=MemoryDevices(view),
             one_time_tokens=MemoryOneTimeTokens(view),

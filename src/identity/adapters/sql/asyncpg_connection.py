@@ -7,7 +7,7 @@ pool stays SQLAlchemy's.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -67,7 +67,16 @@ class AsyncpgConnection:
 
     async def rollback(self) -> None:
         self._is_over = True
-        await self._run(self._driver.execute, "ROLLBACK")
+        await self.command("ROLLBACK")
+
+    async def command(self, sql: str) -> str:
+        tag: str = await self._run(self._driver.execute, sql)
+        return tag
+
+    async def begin_nested(self) -> _Attempt:
+        attempt = _Attempt(self)
+        await attempt.begin()
+        return attempt
 
     async def invalidate(self) -> None:
         if not self._pooled.is_valid:
@@ -83,17 +92,19 @@ class AsyncpgConnection:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[SqlConnection]:
-        await self._run(self._driver.execute, "BEGIN ISOLATION LEVEL READ COMMITTED")
+        await self.command("BEGIN ISOLATION LEVEL READ COMMITTED")
         try:
             yield self
         except Exception:
             if not self._is_over:
-                with suppress(DBAPIError, OSError):  # what is wrong with it, the exception says
+                try:
                     await self.rollback()
+                except (DBAPIError, OSError):  # what is wrong with it, the first exception says
+                    await self.invalidate()
             raise
         if not self._is_over:
             self._is_over = True
-            await self._run(self._driver.execute, "COMMIT")
+            await self.command("COMMIT")
 
     async def _run(self, work: Callable[..., Any], *arguments: Any) -> Any:
         try:
@@ -104,6 +115,20 @@ class AsyncpgConnection:
             is_violation = (getattr(error, "sqlstate", None) or "").startswith(_VIOLATION)
             kind = IntegrityError if is_violation else DBAPIError
             raise kind(None, None, error, connection_invalidated=self._driver.is_closed()) from error
+
+
+class _Attempt:
+    def __init__(self, connection: AsyncpgConnection) -> None:
+        self._connection = connection
+
+    async def begin(self) -> None:
+        await self._connection.command("SAVEPOINT attempt")
+
+    async def commit(self) -> None:
+        await self._connection.command("RELEASE SAVEPOINT attempt")
+
+    async def rollback(self) -> None:
+        await self._connection.command("ROLLBACK TO SAVEPOINT attempt")
 
 
 def _rowcount(status: str) -> int:

@@ -5,7 +5,7 @@ SQLAlchemy's own connection is one. Another is a driver's, where that is worth t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -32,6 +32,11 @@ class Result(Protocol):
     def scalar_one_or_none(self) -> Any: ...
 
 
+class Attempt(Protocol):
+    async def commit(self) -> None: ...
+    async def rollback(self) -> None: ...
+
+
 class SqlConnection(Protocol):
     async def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | None = None, /
@@ -42,6 +47,9 @@ class SqlConnection(Protocol):
 
     async def rollback(self) -> None:
         """Ends the transaction; what comes after it in the same unit of work fails."""
+
+    def begin_nested(self) -> Awaitable[Attempt]:
+        """A part of the transaction that can be taken back by itself."""
 
     async def invalidate(self) -> None:
         """Closes the connection for good, instead of handing it to the next."""

@@ -11,7 +11,8 @@ from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.schema import one_time_tokens as tokens
 from identity.adapters.sql.schema import users
-from identity.domain.one_time_token import OneTimeToken, Purpose
+from identity.domain.names import EmailAddress
+from identity.domain.one_time_token import UNDOING, OneTimeToken, Purpose
 from identity.domain.secrets import Digest
 
 _IS_GOOD = (
@@ -26,7 +27,11 @@ _FIND = select(tokens).where(*_IS_GOOD)
 _SPEND = update(tokens).where(*_IS_GOOD).values(over_at=bindparam("now"))
 _VOID = (
     update(tokens)
-    .where(tokens.c.user_id == bindparam("account"), tokens.c.over_at.is_(None))
+    .where(
+        tokens.c.user_id == bindparam("account"),
+        tokens.c.purpose.not_in(UNDOING),
+        tokens.c.over_at.is_(None),
+    )
     .values(over_at=bindparam("now"))
 )
 _LOCK_OWNER = select(users.c.id).where(users.c.id == bindparam("account")).with_for_update()
@@ -92,6 +97,7 @@ def _from_row(row: Row) -> OneTimeToken:
         purpose=Purpose(row[tokens.c.purpose]),
         user_id=row[tokens.c.user_id],
         email_key=row[tokens.c.email_key],
+        email=EmailAddress(row[tokens.c.email]) if row[tokens.c.email] else None,
         intent_id=row[tokens.c.intent_id],
         created_at=row[tokens.c.created_at],
         expires_at=row[tokens.c.expires_at],
@@ -104,6 +110,7 @@ def _to_row(token: OneTimeToken) -> dict[str, Any]:
         "purpose": token.purpose,
         "user_id": token.user_id,
         "email_key": token.email_key,
+        "email": token.email.value if token.email else None,
         "intent_id": token.intent_id,
         "created_at": token.created_at,
         "expires_at": token.expires_at,

@@ -18,6 +18,7 @@ from identity.adapters.sql.devices import SqlDevices
 from identity.adapters.sql.dialects import Dialect
 from identity.adapters.sql.one_time_tokens import SqlOneTimeTokens
 from identity.adapters.sql.outbox import SqlOutbox
+from identity.adapters.sql.reservations import SqlReservations
 from identity.adapters.sql.schema import audit_events, signing_keys
 from identity.adapters.sql.sessions import SqlSessions
 from identity.adapters.sql.users import SqlUsers
@@ -38,6 +39,7 @@ _ANY_KEY = select(literal(1)).select_from(signing_keys).limit(1)
 def unit_of_work(connection: SqlConnection, dialect: Dialect) -> UnitOfWork:
     return UnitOfWork(
         users=SqlUsers(connection, dialect),
+        reservations=SqlReservations(connection),
         sessions=SqlSessions(connection),
         devices=SqlDevices(connection),
         one_time_tokens=SqlOneTimeTokens(connection),

@@ -14,9 +14,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from identity.adapters.sql.types import Instant, digest, key, number, text
+from identity.adapters.sql.types import EMPTY, Instant, digest, key, number, text
 
-REVISION = "0005_0001"
+REVISION = "0006_0001"
 """The newest revision in `migrations/versions/`, known without importing Alembic."""
 
 metadata = MetaData(
@@ -41,11 +41,28 @@ users = Table(
     Column("password_changed_at", Instant, nullable=False),
     Column("last_login_at", Instant),
     Column("superuser_since", Instant),
+    Column("email_verified_at", Instant),
+    Column("display_name", key(150), nullable=False, server_default=EMPTY),
+    Column("locale", key(35), nullable=False, server_default=EMPTY),
+    Column("time_zone", key(64), nullable=False, server_default=EMPTY),
     Column("disabled_at", Instant),
+    Column("erasure_due_at", Instant),
     Column("version", Integer, nullable=False),
     UniqueConstraint("username_key"),
     UniqueConstraint("email_key"),
+    Index(None, "erasure_due_at"),
     sqlite_autoincrement=True,  # an id is never given again, not even that of the last row deleted
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("kind", key(16), primary_key=True),  # of the name: username or email
+    Column("key", key(254), primary_key=True),
+    Column("user_id", number()),
+    Column("expires_at", Instant, nullable=False),
+    Index(None, "user_id"),
+    Index(None, "expires_at"),
 )
 
 sessions = Table(
@@ -85,6 +102,7 @@ one_time_tokens = Table(
     Column("purpose", key(32), nullable=False),
     Column("user_id", number(), ForeignKey(users.c.id), nullable=False),
     Column("email_key", key(254), nullable=False),
+    Column("email", key(254)),
     Column("intent_id", key(32), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),

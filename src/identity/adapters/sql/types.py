@@ -8,10 +8,23 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, LargeBinary, String, Text, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    TypeDecorator,
+    literal_column,
+)
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeEngine
 
+EMPTY: ColumnElement[str] = literal_column("''")
+"""For code that does not know a column yet, and goes on inserting beside code that does."""
 _MARIADB = ("mysql", "mariadb")
 _CHARSET = "utf8mb4"
 _BINARY = "utf8mb4_nopad_bin"  # its other collations find admin and ádmin, or "a" and "a ", equal

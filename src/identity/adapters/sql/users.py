@@ -6,15 +6,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
-from sqlalchemy import Executable, bindparam, insert, select, update
+from sqlalchemy import Executable, and_, bindparam, delete, insert, or_, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 
 from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.dialects import Dialect
-from identity.adapters.sql.schema import users
-from identity.domain.errors import Conflict, EmailTaken, InvalidInput, UsernameTaken
+from identity.adapters.sql.reservations import EMAIL, USERNAME
+from identity.adapters.sql.schema import devices, one_time_tokens, outbox, reservations, sessions, users
+from identity.domain.errors import Conflict, EmailTaken, UsernameTaken
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import PasswordHash
 from identity.domain.user import NewUser, User
@@ -30,10 +31,32 @@ _RECORD_LOGIN = (
         users.c.id == bindparam("account"),
         users.c.password_hash == bindparam("verified"),
         users.c.disabled_at.is_(None),
+        users.c.erasure_due_at.is_(None),
     )
     .values(password_hash=bindparam("hash_of_today"), last_login_at=bindparam("now"))
 )
-_TAKEN: Mapping[str | None, type[InvalidInput]] = {
+_KEEPS_USERNAME = and_(reservations.c.kind == USERNAME, reservations.c.key == bindparam("username"))
+_KEEPS_EMAIL = and_(reservations.c.kind == EMAIL, reservations.c.key == bindparam("address"))
+_RESERVED = select(reservations.c.kind).where(or_(_KEEPS_USERNAME, _KEEPS_EMAIL))
+_HOLDER_OF_EMAIL = select(users).join(reservations, reservations.c.user_id == users.c.id).where(_KEEPS_EMAIL)
+_USERNAME_OF_OTHERS = union_all(
+    select(users.c.id).where(
+        users.c.username_key == bindparam("username"), users.c.id != bindparam("account")
+    ),
+    select(reservations.c.user_id).where(_KEEPS_USERNAME),
+)
+_LOCK = _BY_ID.with_for_update()
+_ERASE = (
+    *(
+        delete(table).where(table.c.user_id == bindparam("account"))
+        for table in (sessions, devices, one_time_tokens, reservations)
+    ),
+    delete(outbox).where(
+        or_(outbox.c.user_id == bindparam("account"), outbox.c.email_key == bindparam("address"))
+    ),
+    delete(users).where(users.c.id == bindparam("account")),
+)
+_TAKEN: Mapping[str | None, type[UsernameTaken | EmailTaken]] = {
     "uq_users_username_key": UsernameTaken,
     "uq_users_email_key": EmailTaken,
 }
@@ -45,19 +68,43 @@ class SqlUsers:
     dialect: Dialect
 
     async def add(self, user: NewUser) -> User:
-        row = _to_row(user) | {"password_changed_at": user.joined_at, "version": 1}
         async with self._names_are_free():
-            user_id: int = (await self.connection.execute(_ADD, row)).scalar_one()
-        return user.with_id(user_id)
+            added = await self._insert(user)
+        names = {"username": user.username.key, "address": user.email.key}
+        reserved = (await self.connection.execute(_RESERVED, names)).scalars().all()
+        if reserved:
+            await self._refuse(UsernameTaken if USERNAME in reserved else EmailTaken)
+        return added
+
+    async def add_or_find(self, user: NewUser) -> tuple[User, bool]:
+        # As many statements whichever it is, so that nobody can tell by the time they take.
+        attempt = await self.connection.begin_nested()
+        try:
+            added = await self._insert(user)
+        except IntegrityError as error:
+            await attempt.rollback()
+            refusal = self._refusal_for(error)
+            if refusal is not EmailTaken:
+                await self._refuse(refusal)
+            user_id, found = 0, await self.with_email(user.email)
+            if found is None:
+                raise Conflict("the account with the address gave it up meanwhile") from None
+        else:
+            user_id, found = added.id, await self._one(_HOLDER_OF_EMAIL, address=user.email.key)
+            await (attempt.rollback() if found else attempt.commit())
+        others = {"username": user.username.key, "account": user_id}
+        if (await self.connection.execute(_USERNAME_OF_OTHERS, others)).first() is not None:
+            await self._refuse(UsernameTaken)
+        return (found, False) if found else (added, True)
 
     async def get(self, user_id: int) -> User | None:
-        return await self._one(_BY_ID, user_id)
+        return await self._one(_BY_ID, wanted=user_id)
 
     async def with_username(self, username: Username) -> User | None:
-        return await self._one(_BY_USERNAME, username.key)
+        return await self._one(_BY_USERNAME, wanted=username.key)
 
     async def with_email(self, email: EmailAddress) -> User | None:
-        return await self._one(_BY_EMAIL, email.key)
+        return await self._one(_BY_EMAIL, wanted=email.key)
 
     async def save(self, user: User) -> User:
         saved = replace(user, version=user.version + 1)
@@ -65,7 +112,11 @@ class SqlUsers:
         # so this copy may be behind.
         row = _to_row(user) | {
             "password_changed_at": user.password_changed_at,
+            "display_name": user.display_name,
+            "locale": user.locale,
+            "time_zone": user.time_zone,
             "disabled_at": user.disabled_at,
+            "erasure_due_at": user.erasure_due_at,
             "version": saved.version,
         }
         async with self._names_are_free():
@@ -76,6 +127,14 @@ class SqlUsers:
             raise Conflict("the account was changed by another request")
         return saved
 
+    async def erase(self, user: User) -> bool:
+        stored = await self._one(_LOCK, wanted=user.id)
+        if stored is None or (stored.version, stored.last_login_at) != (user.version, user.last_login_at):
+            return False
+        for statement in _ERASE:
+            await self.connection.execute(statement, {"account": user.id, "address": stored.email.key})
+        return True
+
     async def record_login(
         self, user_id: int, *, verified: PasswordHash, rehashed: PasswordHash | None, at: datetime
     ) -> bool:
@@ -85,8 +144,13 @@ class SqlUsers:
         )
         return result.rowcount == 1
 
-    async def _one(self, statement: Executable, wanted: int | str) -> User | None:
-        row = (await self.connection.execute(statement, {"wanted": wanted})).mappings().first()
+    async def _insert(self, user: NewUser) -> User:
+        row = _to_row(user) | {"password_changed_at": user.joined_at, "version": 1}
+        user_id: int = (await self.connection.execute(_ADD, row)).scalar_one()
+        return user.with_id(user_id)
+
+    async def _one(self, statement: Executable, **wanted: int | str) -> User | None:
+        row = (await self.connection.execute(statement, wanted)).mappings().first()
         return None if row is None else user_from_row(row)
 
     @asynccontextmanager
@@ -94,11 +158,17 @@ class SqlUsers:
         try:
             yield
         except IntegrityError as error:
-            taken = _TAKEN.get(self.dialect.violated_constraint(error))
-            if taken is None:
-                raise
-            await self.connection.rollback()  # as some databases have done: the unit of work is over
-            raise taken from None
+            await self._refuse(self._refusal_for(error))
+
+    def _refusal_for(self, error: IntegrityError) -> type[UsernameTaken | EmailTaken]:
+        taken = _TAKEN.get(self.dialect.violated_constraint(error))
+        if taken is None:
+            raise error
+        return taken
+
+    async def _refuse(self, refusal: type[UsernameTaken | EmailTaken]) -> NoReturn:
+        await self.connection.rollback()  # as some databases have done: the unit of work is over
+        raise refusal() from None
 
 
 def user_from_row(row: Row) -> User:
@@ -111,7 +181,12 @@ def user_from_row(row: Row) -> User:
         password_changed_at=row[users.c.password_changed_at],
         last_login_at=row[users.c.last_login_at],
         superuser_since=row[users.c.superuser_since],
+        email_verified_at=row[users.c.email_verified_at],
+        display_name=row[users.c.display_name],
+        locale=row[users.c.locale],
+        time_zone=row[users.c.time_zone],
         disabled_at=row[users.c.disabled_at],
+        erasure_due_at=row[users.c.erasure_due_at],
         version=row[users.c.version],
     )
 
@@ -125,4 +200,5 @@ def _to_row(user: NewUser | User) -> dict[str, Any]:
         "password_hash": user.password_hash,
         "joined_at": user.joined_at,
         "superuser_since": user.superuser_since,
+        "email_verified_at": user.email_verified_at,
     }

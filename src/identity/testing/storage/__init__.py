@@ -5,6 +5,7 @@ from identity.testing.storage.concurrency import Concurrency
 from identity.testing.storage.devices import DevicesBehaviour
 from identity.testing.storage.one_time_tokens import OneTimeTokensBehaviour
 from identity.testing.storage.outbox import OutboxBehaviour
+from identity.testing.storage.reservations import ReservationsBehaviour
 from identity.testing.storage.sessions import SessionsBehaviour
 from identity.testing.storage.signing_keys import SigningKeysBehaviour
 from identity.testing.storage.subject import Storage, StorageTests
@@ -16,6 +17,7 @@ from identity.testing.storage.users import UsersBehaviour
 
 class StorageConformance(
     UsersBehaviour,
+    ReservationsBehaviour,
     SessionsBehaviour,
     DevicesBehaviour,
     OneTimeTokensBehaviour,
@@ -52,6 +54,7 @@ __all__ = [
     "DevicesBehaviour",
     "OneTimeTokensBehaviour",
     "OutboxBehaviour",
+    "ReservationsBehaviour",
     "SessionsBehaviour",
     "SigningKeysBehaviour",
     "Storage",

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from identity.application.ports import UnitOfWork
+from identity.domain.names import EmailAddress
+from identity.domain.one_time_token import UNDOING, Purpose
 from identity.domain.secrets import Digest
 from identity.domain.user import User
 from identity.testing.samples import HOUR, MICROSECOND, NOW, RESET, SECOND, new_token
@@ -79,6 +81,32 @@ class OneTimeTokensBehaviour(StorageTests):
                 assert await tokens.find(token.digest, purpose=RESET, user_id=ann.id, at=NOW) is None
                 assert await tokens.spend(token.digest, purpose=RESET, user_id=ann.id, at=NOW) is False
             assert await tokens.spend(his.digest, purpose=RESET, user_id=bob.id, at=NOW) is True
+
+    async def test_voiding_spares_what_undoes_a_change(self, storage: Storage) -> None:
+        """Whoever stole the account would change the password, to rid themselves of its owner's undo."""
+        ann = await add_user(storage)
+        tokens = {
+            purpose: replace(new_token(ann, bytes([number]) * 32), purpose=purpose)
+            for number, purpose in enumerate(Purpose)
+        }
+        await add_tokens(storage, *tokens.values())
+        async with storage.begin() as uow:
+            await uow.one_time_tokens.void(ann.id, at=NOW)
+        async with storage.read() as uow:
+            find = uow.one_time_tokens.find
+            found = [
+                await find(token.digest, purpose=purpose, user_id=ann.id, at=NOW)
+                for purpose, token in tokens.items()
+            ]
+        assert {token.purpose for token in found if token} == UNDOING
+
+    async def test_a_token_keeps_the_address_that_it_was_mailed_to(self, storage: Storage) -> None:
+        ann = await add_user(storage)
+        token = new_token(ann, email=EmailAddress("Änn@example.org"))
+        await add_tokens(storage, token)
+        async with storage.read() as uow:
+            found = await uow.one_time_tokens.find(token.digest, purpose=RESET, user_id=ann.id, at=NOW)
+        assert found == token
 
     async def test_a_token_of_nobody_is_not_stored(self, storage: Storage) -> None:
         user = await add_user(storage)

@@ -146,12 +146,15 @@ class TimeBehaviour(StorageTests):
             "a save": lambda: _save(storage, bob.disabled(at=NAIVE)),
             "a login": lambda: _log_in(storage, bob, at=NAIVE),
             "a use": lambda: _touch(storage, kept, at=NAIVE),
+            "a reservation": lambda: _hold(storage, until=NAIVE),
+            "a verification": lambda: _save(storage, bob.verified(at=NAIVE)),
             "a device": lambda: _see(storage, bob, at=NAIVE, since=NOW - HOUR),
         }
         for what, write in writes.items():
             assert await is_refused(write()), what
         async with storage.read() as uow:
             assert await uow.users.with_username(new_user("eve").username) is None
+            assert await uow.reservations.is_held(new_user("eve").username) is False
             assert await uow.users.get(bob.id) == bob
             assert await uow.sessions.get_with_user("s") is None
             assert await uow.outbox.oldest() is None
@@ -166,7 +169,9 @@ async def _times_read_back(storage: Storage, at: datetime) -> set[datetime]:
     added = await add_user(storage, joined_at=at, superuser_since=at)
     await _log_in(storage, added, at=at)
     async with storage.begin() as uow:
-        await uow.users.save(replace(added, password_changed_at=at, disabled_at=at))
+        await uow.users.save(
+            replace(added, password_changed_at=at, disabled_at=at, email_verified_at=at, erasure_due_at=at)
+        )
     session = new_session(
         added,
         created_at=at,
@@ -195,7 +200,7 @@ async def _times_read_back(storage: Storage, at: datetime) -> set[datetime]:
     user, stored = await stored_user(storage, added.id), await stored_session(storage)
     records: list[Record] = [user, stored, found, claimed.intent, *keys]
     times = [oldest, *chain.from_iterable(map(_times, records))]
-    assert len(times) == 1 + 5 + 7 + 2 + 1 + 3
+    assert len(times) == 1 + 7 + 7 + 2 + 1 + 3
     if any(time.utcoffset() != timedelta(0) for time in times):
         pytest.fail(f"not in UTC: {times}")
     return set(times)
@@ -214,6 +219,11 @@ async def _append(storage: Storage, event: LoggedIn) -> None:
 async def _add_first(storage: Storage, key: SigningKey) -> None:
     async with storage.begin() as uow:
         await uow.signing_keys.add_first(key)
+
+
+async def _hold(storage: Storage, *, until: datetime) -> None:
+    async with storage.begin() as uow:
+        await uow.reservations.hold(new_user("eve").username, user_id=None, until=until)
 
 
 async def _save(storage: Storage, user: User) -> None:

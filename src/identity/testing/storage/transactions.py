@@ -47,6 +47,7 @@ from identity.testing.storage.subject import (
 
 T = TypeVar("T")
 
+OLD_NAME, NEW_NAME = Username("old"), Username("new")
 MANY = 50  # more than any pool has connections
 
 
@@ -91,6 +92,7 @@ class Transactions(StorageTests):
             async with storage.begin() as uow:
                 await uow.users.record_login(ann.id, verified=ann.password_hash, rehashed=None, at=NOW)
                 await uow.users.save(ann.disabled(at=NOW))
+                await uow.reservations.hold(OLD_NAME, user_id=ann.id, until=NOW)
                 await uow.sessions.revoke_all(ann.id, at=NOW)
                 await _is_known(uow, ann)
                 await uow.one_time_tokens.spend(token.digest, purpose=RESET, user_id=ann.id, at=NOW)
@@ -178,6 +180,7 @@ class Transactions(StorageTests):
         dead, held = await claim(storage), await claim(storage)  # and a third one is due
         async with storage.begin() as uow:
             await uow.outbox.bury(dead, at=NOW - HOUR, error="")
+            await uow.reservations.hold(OLD_NAME, user_id=ann.id, until=NOW)
             assert await _is_known(uow, ann) is False
         before = await self._seen(storage, ann)
         for name, write in _writes(ann, live, held).items():
@@ -304,6 +307,7 @@ class Transactions(StorageTests):
         async with storage.read() as uow:
             found = [
                 await uow.users.with_username(Username("eve")),
+                await uow.reservations.is_held(OLD_NAME),
                 await uow.sessions.get_with_user("s"),
                 await uow.outbox.oldest(),
                 *await uow.signing_keys.all(),
@@ -317,6 +321,7 @@ class Transactions(StorageTests):
                 return False
             token = new_token(user)
             found = [
+                await uow.reservations.is_held(OLD_NAME),
                 await uow.sessions.get_with_user("s"),
                 await uow.one_time_tokens.find(token.digest, purpose=RESET, user_id=user.id, at=NOW),
                 await uow.outbox.oldest(),
@@ -333,6 +338,8 @@ class Transactions(StorageTests):
             return [
                 await uow.users.get(user.id),
                 await uow.users.with_username(Username("bob")),
+                await uow.reservations.is_held(OLD_NAME),
+                await uow.reservations.is_held(NEW_NAME),
                 await uow.sessions.get_with_user("s"),
                 await uow.sessions.get_with_user("over"),
                 await uow.sessions.get_with_user("new"),
@@ -353,6 +360,7 @@ _WRITES_TO_A_KEY: Mapping[str, Callable[[UnitOfWork], Awaitable[object]]] = {
 
 async def _everything(uow: UnitOfWork) -> User:
     user = await uow.users.add(new_user("eve"))
+    await uow.reservations.hold(OLD_NAME, user_id=user.id, until=NOW)
     await uow.sessions.add(new_session(user))
     assert await _is_known(uow, user) is False
     await uow.one_time_tokens.add(new_token(user))
@@ -395,6 +403,11 @@ def _writes(
         "users.record_login": lambda uow: uow.users.record_login(
             ann.id, verified=ann.password_hash, rehashed=None, at=NOW
         ),
+        "users.add_or_find": lambda uow: uow.users.add_or_find(new_user("bob")),
+        "users.erase": lambda uow: uow.users.erase(ann),
+        "reservations.hold": lambda uow: uow.reservations.hold(NEW_NAME, user_id=None, until=NOW),
+        "reservations.release": lambda uow: uow.reservations.release(OLD_NAME, user_id=ann.id),
+        "reservations.purge": lambda uow: uow.reservations.purge(ended_before=NOW + HOUR, limit=10),
         "sessions.add": lambda uow: uow.sessions.add(new_session(ann, "new")),
         "sessions.rotate": lambda uow: uow.sessions.rotate(live, replace(live, pending="n")),
         "sessions.revoke": lambda uow: uow.sessions.revoke("s", at=NOW),

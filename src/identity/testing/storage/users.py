@@ -21,6 +21,7 @@ class Abandoned(Exception):
 class UsersBehaviour(StorageTests):
     async def test_an_account_is_read_back_as_it_was_added(self, storage: Storage) -> None:
         superuser = await add_user(storage, "Ann", email="Änn@Example.org", superuser_since=NOW + SECOND)
+        bob = await add_user(storage, "bob", email_verified_at=NOW - HOUR)
         assert superuser == User(
             id=superuser.id,
             username=Username("Ann"),
@@ -31,6 +32,7 @@ class UsersBehaviour(StorageTests):
             superuser_since=NOW + SECOND,
         )
         assert await stored_user(storage, superuser.id) == superuser
+        assert (await stored_user(storage, bob.id)).email_verified_at == NOW - HOUR
 
     async def test_an_account_is_found_by_the_keys_of_its_names(self, storage: Storage) -> None:
         ann = await add_user(storage, "Ann", email="Änn@Example.org")
@@ -90,14 +92,22 @@ class UsersBehaviour(StorageTests):
             username=Username("Bob"),
             email=EmailAddress("Bob@example.org"),
             superuser_since=NOW,
+            email_verified_at=NOW + SECOND,
+            display_name="Bob 🦊",
+            locale="de-AT",
+            time_zone="Europe/Vienna",
+            erasure_due_at=NOW + 2 * HOUR,
         )
         async with storage.begin() as uow:
             saved = await uow.users.save(changed)
         assert saved == replace(changed, version=2)
+        less = replace(
+            saved, disabled_at=None, superuser_since=None, email_verified_at=None, erasure_due_at=None
+        )
         assert await stored_user(storage, user.id) == saved
         async with storage.begin() as uow:
-            again = await uow.users.save(replace(saved, disabled_at=None, superuser_since=None))
-        assert again == replace(saved, disabled_at=None, superuser_since=None, version=3)
+            again = await uow.users.save(less)
+        assert again == replace(less, version=3)
         assert await stored_user(storage, user.id) == again
 
     async def test_a_save_gives_up_the_names_it_no_longer_has(self, storage: Storage) -> None:
@@ -194,6 +204,15 @@ class UsersBehaviour(StorageTests):
             noted = await uow.users.record_login(user.id, verified=user.password_hash, rehashed=None, at=NOW)
             assert noted is False
         assert await stored_user(storage, user.id) == disabled
+
+    async def test_a_login_of_an_account_that_awaits_its_erasure_is_not_noted(self, storage: Storage) -> None:
+        user = await add_user(storage)
+        async with storage.begin() as uow:
+            leaving = await uow.users.save(replace(user, erasure_due_at=NOW + HOUR))
+        async with storage.begin() as uow:
+            noted = await uow.users.record_login(user.id, verified=user.password_hash, rehashed=None, at=NOW)
+            assert noted is False
+        assert await stored_user(storage, user.id) == leaving
 
     async def test_a_save_does_not_undo_a_login_that_happened_meanwhile(self, storage: Storage) -> None:
         user = await add_user(storage)

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import secrets
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from dependency_injector.containers import DeclarativeContainer
 from dependency_injector.providers import Dependency, Object, Selector, Singleton
@@ -23,12 +17,9 @@ from identity.adapters.jwt.keys import OpenKey, SealedKeys, shared_key
 from identity.adapters.jwt.tokens import JwtTokens
 from identity.adapters.jwt.vault import Vault, derived_key
 from identity.adapters.known_blocks import KnownBlocks
-from identity.adapters.machine import usable_cores, usable_memory
 from identity.adapters.mail.console import ConsoleMailer
-from identity.adapters.mail.directory import DirectoryMailer
-from identity.adapters.mail.jinja import JinjaRenderer, mail_locales
-from identity.adapters.mail.mime import parse_sender
-from identity.adapters.mail.smtp import Security, SmtpMailer
+from identity.adapters.mail.jinja import mail_locales
+from identity.adapters.mail.smtp import Security
 from identity.adapters.memory import MemoryMailer, MemoryRateLimiter, MemorySchema, MemoryStorage
 from identity.adapters.secret_file import create_secret_file
 from identity.adapters.sql.migration import SqlSchema
@@ -36,8 +27,10 @@ from identity.adapters.sql.rate_limiter import SqlRateLimiter
 from identity.adapters.sql.storage import SqlStorage
 from identity.adapters.system import SystemClock, SystemRandomness
 from identity.application.calibration import Calibrate
+from identity.application.composing import ComposeMail
 from identity.application.health import CheckHealth
 from identity.application.housekeeping import PurgeExpired
+from identity.application.links import FollowLink
 from identity.application.login import LogIn
 from identity.application.outbox import DeliverMail
 from identity.application.own_sessions import EndAllSessions, EndOtherSessions, EndSession, ListSessions
@@ -62,15 +55,26 @@ from identity.application.throttling import (
     HashPassword,
     VerifyPassword,
 )
-from identity.domain.language import look_up
-from identity.domain.password_policy import PasswordPolicy
+from identity.container.hashing import (
+    argon2_of,
+    hasher_kind,
+    hashing_slots,
+    hashing_turns,
+    most_memory_cost,
+)
+from identity.container.mailing import (
+    directory_mailer,
+    links,
+    mail_renderer,
+    mailer_kind,
+    service_name,
+    smtp_mailer,
+)
+from identity.container.passwords import common_passwords_kind, password_policy
+from identity.container.third_party import third_party
 from identity.domain.secrets import Secret
 from identity.domain.throttling import Backoff, Window
 from identity.settings import Settings, SettingsError, values
-
-MEBIBYTE = 1024 * 1024
-AHEAD = 2
-"""Attempts that are counted in the database while others are hashed, so that no slot lies idle meanwhile."""
 
 
 def service_secret(settings: Settings) -> Secret:
@@ -111,137 +115,6 @@ def sql_storage(settings: Settings) -> SqlStorage:
         raise SettingsError([f"IDENTITY_DATABASE_URL: {error}"]) from None
 
 
-def mailer_kind(settings: Settings) -> str:
-    """The scheme of the mail URL, or `class` for a third party's `package.module:Class`."""
-    scheme = settings.mail_url.partition(":")[0]
-    return "class" if "." in scheme else scheme
-
-
-def smtp_mailer(settings: Settings, security: Security) -> SmtpMailer:
-    url = urlsplit(settings.mail_url)
-    return SmtpMailer(
-        host=url.hostname or "",
-        port=url.port,
-        security=security,
-        sender=settings.mail_from,
-        username=unquote(url.username or ""),
-        password=Secret(unquote(url.password)) if url.password else None,
-    )
-
-
-def service_name(settings: Settings) -> str:
-    """What this service is called, to whoever has not been told otherwise: as the sender of its mail.
-
-    Raises:
-        SettingsError: the sender is not one address.
-    """
-    try:
-        sender = parse_sender(settings.mail_from)
-    except ValueError as error:
-        raise SettingsError([f"IDENTITY_MAIL_FROM {settings.mail_from}: {error}"]) from None
-    return settings.service_name or sender.display_name or sender.domain
-
-
-def password_policy(settings: Settings, name: str) -> PasswordPolicy:
-    """The service's `name` may not be in a password, neither as it is written nor in one word."""
-    in_one_word = "".join(filter(str.isalnum, name))
-    return PasswordPolicy(
-        shortest=settings.password_min_length,
-        longest=settings.password_max_length,
-        service_names=(name, in_one_word, *settings.password_context_words),
-    )
-
-
-def common_passwords_kind(settings: Settings) -> str:
-    return "file" if settings.common_passwords_file else "bundled"
-
-
-def mail_renderer(settings: Settings, service: str) -> JinjaRenderer:
-    """Raises `SettingsError` when one of the deployment's own templates is wrong, or there are none in its
-    locale."""
-    renderer = JinjaRenderer(
-        service=service, overrides=settings.templates, default_locale=settings.default_locale
-    )
-    if look_up(settings.default_locale, renderer.locales) is None:
-        raise SettingsError(
-            [
-                f"IDENTITY_DEFAULT_LOCALE {settings.default_locale}: there are mail templates in "
-                f"{', '.join(renderer.locales)} only"
-            ]
-        )
-    try:
-        renderer.check()
-    except ValueError as error:
-        raise SettingsError([f"IDENTITY_TEMPLATES {settings.templates}: {error}"]) from None
-    return renderer
-
-
-def directory_mailer(settings: Settings) -> DirectoryMailer:
-    path = Path(settings.mail_url.removeprefix("directory:"))
-    return DirectoryMailer(path=path, sender=settings.mail_from)
-
-
-def hasher_kind(settings: Settings) -> str:
-    return "argon2" if settings.hasher == "argon2" else "class"
-
-
-def hashing_memory(settings: Settings) -> int:
-    """For all workers together, in MiB."""
-    return settings.hashing_memory or usable_memory() // MEBIBYTE // 2
-
-
-def hashing_slots(settings: Settings) -> int:
-    """How many passwords each worker hashes at once: what cores and memory there are, shared by the workers.
-
-    Raises:
-        SettingsError: there is not the memory for one.
-    """
-    cores = usable_cores() // settings.workers
-    if settings.hasher != "argon2":
-        return max(cores, 1)
-    budget = hashing_memory(settings)
-    needed = settings.argon2_memory_cost / 1024
-    fitting = int(budget / settings.workers / needed)
-    if fitting < 1:
-        given = "IDENTITY_HASHING_MEMORY" if settings.hashing_memory else "half of the memory that is there"
-        raise SettingsError(
-            [
-                f"hashing a password takes {needed:.0f} MiB (IDENTITY_ARGON2_MEMORY_COST), and a worker has "
-                f"{budget / settings.workers:.0f} MiB of the {budget} MiB that are {given} "
-                f"(IDENTITY_WORKERS is {settings.workers})"
-            ]
-        )
-    return max(1, min(cores // settings.argon2_parallelism, fitting))
-
-
-def hashing_turns(settings: Settings, slots: int) -> int:
-    """How many attempts each worker has under way at once, counting them in the database or hashing.
-
-    Our own hasher keeps to its slots by itself, so that the next ones can be counted while it is busy; of
-    another's we know nothing.
-    """
-    return slots + AHEAD if settings.hasher == "argon2" else slots
-
-
-def argon2_of(settings: Settings) -> Callable[[int], Argon2Hasher]:
-    """Hashers that differ from the settings in their memory cost alone."""
-
-    def of(memory_cost: int) -> Argon2Hasher:
-        return Argon2Hasher(
-            time_cost=settings.argon2_time_cost,
-            memory_cost=memory_cost,
-            parallelism=settings.argon2_parallelism,
-            threads=1,
-        )
-
-    return of
-
-
-def most_memory_cost(settings: Settings) -> int:
-    """What a worker could spend on one password at a time, in KiB."""
-    return min(hashing_memory(settings) * 1024 // settings.workers, values.MOST_MEMORY_COST)
-
-
 def buckets(settings: Settings, secret: Secret) -> Buckets:
     return Buckets(
         key=derived_key(secret, "rate-limits"),
@@ -249,44 +122,6 @@ def buckets(settings: Settings, secret: Secret) -> Buckets:
         failures_per_address=Window(limit=settings.address_failures, length=FIVE_MINUTES),
         requests_per_address=Window(limit=settings.address_requests, length=FIVE_MINUTES),
     )
-
-
-def third_party(path: str, *, setting: str, port: type) -> Any:
-    """An instance of the class `package.module:Class`, made without arguments: its configuration is its own.
-
-    Raises:
-        SettingsError: there is no such class, it cannot be made, or it lacks a method of its port.
-    """
-    module, _, class_name = path.partition(":")
-    try:
-        adapter = getattr(importlib.import_module(module), class_name)()
-    except Exception as error:
-        raise SettingsError([f"{setting} {path}: {_reason(error)}"]) from error
-    for name, method in inspect.getmembers(port, inspect.isfunction):
-        if not name.startswith("_") and not _is_alike(getattr(adapter, name, None), method):
-            definition = "async def" if inspect.iscoroutinefunction(method) else "def"
-            parameters = ", ".join(inspect.signature(method).parameters)
-            raise SettingsError([f"{setting} {path} has no `{definition} {name}({parameters})`"])
-    return adapter
-
-
-def _is_alike(attribute: object, method: object) -> bool:
-    # Both ways: a coroutine that stands where an answer is expected would always be true.
-    is_async = inspect.iscoroutinefunction(attribute)
-    return callable(attribute) and is_async == inspect.iscoroutinefunction(method)
-
-
-def _reason(error: Exception) -> str:
-    kind = type(error)
-    if kind is ModuleNotFoundError:
-        return f"{error}; is it installed, or its folder in PYTHONPATH?"
-    if kind.__module__ != "builtins":
-        return kind.__qualname__  # without its words: some libraries repeat what they got, passwords as well
-    return str(error) if kind is ValueError else f"{kind.__name__}: {error}"
-
-
-def reset_link(settings: Settings) -> str:
-    return settings.reset_url.replace("{frontend}", settings.frontend_url)
 
 
 class Container(DeclarativeContainer):
@@ -480,15 +315,15 @@ class Container(DeclarativeContainer):
         randomness=randomness,
         idle=given.refresh_idle,
     )
+    follow_link = Singleton(FollowLink, read=read, count_request=count_request, clock=clock)
     request_reset = Singleton(
         RequestReset, begin=begin, count_request=count_request, clock=clock, randomness=randomness
     )
     reset_password = Singleton(
         ResetPassword,
-        read=read,
         begin=begin,
+        follow_link=follow_link,
         hash_password=hash_password,
-        count_request=count_request,
         forgive_failures=forgive_failures,
         judge_password=judge_password,
         clock=clock,
@@ -498,13 +333,15 @@ class Container(DeclarativeContainer):
         DeliverMail,
         read=read,
         begin=begin,
+        compose_mail=Singleton(
+            ComposeMail, begin=begin, clock=clock, randomness=randomness, links=Singleton(links, settings)
+        ),
         limiter=limiter,
+        buckets=buckets,
         renderer=renderer,
         mailer=mailer,
         clock=clock,
         randomness=randomness,
-        reset_url=Singleton(reset_link, settings),
-        reset_lifetime=given.reset_lifetime,
     )
     purge_expired = Singleton(PurgeExpired, begin=begin, limiter=limiter, clock=clock)
     check_health = Singleton(CheckHealth, read=read, schema=schema, clock=clock)

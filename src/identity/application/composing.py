@@ -1,0 +1,143 @@
+"""What goes into the mail of each kind, and to whom it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from identity.application.conflicts import retried_on_conflict
+from identity.application.links import Link
+from identity.application.mail import (
+    LEASE,
+    Mail,
+    MailIntent,
+    MailKind,
+    NewDeviceMail,
+    PasswordChangedMail,
+    PasswordResetMail,
+    SessionReusedMail,
+)
+from identity.application.ports import BeginUnitOfWork, Clock, Randomness, UnitOfWork
+from identity.domain.names import EmailAddress
+from identity.domain.one_time_token import OneTimeToken, Purpose
+from identity.domain.secrets import Secret
+from identity.domain.session import Client
+from identity.domain.user import User
+
+LINKS_A_DAY = 5
+"""For each purpose to each account."""
+LINKS_COUNTED_FOR = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the mail of a kind is made of its intent, besides `to`, `username` and `locale`."""
+
+    mail: type[Mail]
+    tells: Callable[[MailIntent], dict[str, Any]] = lambda intent: {}
+    """What it takes from the intent."""
+    purpose: Purpose | None = None
+    """What its `link` is for, which it also `expires_in`; a mail without one is a notice."""
+    is_pointless: Callable[[User], bool] = lambda user: False
+    """Whether it needs not be sent any more."""
+
+
+def _what_happened(intent: MailIntent) -> dict[str, Any]:
+    return {"at": intent.created_at, "client": _client(intent)}
+
+
+def _what_ended(intent: MailIntent) -> dict[str, Any]:
+    return _what_happened(intent) | {"signed_out": _client(intent, "signed_out_")}
+
+
+RECIPES: Mapping[MailKind, Recipe] = {
+    MailKind.PASSWORD_RESET: Recipe(PasswordResetMail, purpose=Purpose.RESET_PASSWORD),
+    MailKind.PASSWORD_CHANGED: Recipe(PasswordChangedMail, _what_happened),
+    MailKind.SESSION_REUSED: Recipe(SessionReusedMail, _what_ended),
+    MailKind.NEW_DEVICE: Recipe(NewDeviceMail, _what_happened),
+}
+
+
+def is_notice(intent: MailIntent) -> bool:
+    return RECIPES[intent.kind].purpose is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComposeMail:
+    """Makes the mail to send now of an intent; `None` where there is nobody to send it to or no sense in it
+    any more.
+
+    The token is minted here, not when the mail was asked for, so that none is at rest in the outbox.
+    """
+
+    begin: BeginUnitOfWork
+    clock: Clock
+    randomness: Randomness
+    links: Mapping[Purpose, Link]
+
+    @retried_on_conflict
+    async def __call__(self, intent: MailIntent) -> Mail | None:
+        recipe = RECIPES[intent.kind]
+        told = recipe.tells(intent)
+        link = self.links[recipe.purpose] if recipe.purpose else None
+        now = self.clock.now()
+        if link and now >= intent.created_at + link.lifetime:
+            return None
+        async with self.begin() as uow:
+            user = await _reader(uow, intent)
+            if user is None or not user.admits(recipe.purpose) or recipe.is_pointless(user):
+                return None
+            if link and recipe.purpose:
+                token = await self._mint(uow, intent, user, recipe.purpose, at=now, lasts=link.lifetime)
+                if token is None:
+                    return None
+                told |= {"link": link.to(user, token), "expires_in": link.lifetime}
+        locale = user.locale or intent.values.get("language", "")
+        return recipe.mail(to=intent.to or user.email, username=user.username, locale=locale, **told)
+
+    async def _mint(
+        self,
+        uow: UnitOfWork,
+        intent: MailIntent,
+        user: User,
+        purpose: Purpose,
+        *,
+        at: datetime,
+        lasts: timedelta,
+    ) -> Secret | None:
+        earlier = await uow.one_time_tokens.count_intents(
+            user.id,
+            purpose=purpose,
+            sent_since=at - LINKS_COUNTED_FOR,
+            minted_since=at - LEASE,
+            besides=intent.id,
+        )
+        if earlier >= LINKS_A_DAY:
+            return None
+        token = self.randomness.token()
+        await uow.one_time_tokens.add(
+            OneTimeToken(
+                digest=token.digest(),
+                purpose=purpose,
+                user_id=user.id,
+                email_key=user.email.key,
+                email=intent.to,
+                intent_id=intent.id,
+                created_at=at,
+                expires_at=at + lasts,
+            )
+        )
+        return token
+
+
+def _client(intent: MailIntent, which: str = "") -> Client:
+    values = intent.values
+    return Client(address=values.get(f"{which}address", ""), user_agent=values.get(f"{which}user_agent", ""))
+
+
+async def _reader(uow: UnitOfWork, intent: MailIntent) -> User | None:
+    if intent.user_id is not None:
+        return await uow.users.get(intent.user_id)
+    return await uow.users.with_email(EmailAddress(intent.email_key or ""))

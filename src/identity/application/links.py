@@ -1,0 +1,64 @@
+"""Links that are mailed: where they lead, and whose they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from identity.application.ports import Clock, ReadUnitOfWork
+from identity.application.throttling import CountRequest, Request
+from identity.domain.errors import OneTimeTokenRefused
+from identity.domain.one_time_token import UNDOING, OneTimeToken, Purpose
+from identity.domain.secrets import Secret
+from identity.domain.session import Client
+from identity.domain.user import User, parse_user_reference, user_reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Where the links for a purpose lead, and how long they are good."""
+
+    url: str
+    """With the placeholders `{uidb64}` and `{token}`."""
+    lifetime: timedelta
+
+    def to(self, user: User, token: Secret) -> Secret:
+        link = self.url.replace("{uidb64}", user_reference(user.id)).replace("{token}", token.reveal())
+        return Secret(link)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowLink:
+    """Tells whose link it is that somebody followed, and what it was about. Does not use it up.
+
+    Raises:
+        OneTimeTokenRefused: the token is wrong, spent, void, expired, another account's, or for an address
+            that is the account's no more.
+        Throttled: too many tokens from the address were wrong, and this one is.
+    """
+
+    read: ReadUnitOfWork
+    count_request: CountRequest
+    clock: Clock
+
+    async def __call__(
+        self, *, uidb64: str, token: Secret, purpose: Purpose, client: Client
+    ) -> tuple[User, OneTimeToken]:
+        found = await self._find(uidb64, token, purpose)
+        if found is None:
+            await self.count_request(Request.REFUSED_LINK, client)
+            raise OneTimeTokenRefused
+        return found
+
+    async def _find(self, uidb64: str, token: Secret, purpose: Purpose) -> tuple[User, OneTimeToken] | None:
+        user_id = parse_user_reference(uidb64)
+        if user_id is None:
+            return None
+        async with self.read() as uow:
+            found = await uow.one_time_tokens.find(
+                token.digest(), purpose=purpose, user_id=user_id, at=self.clock.now()
+            )
+            user = await uow.users.get(user_id) if found else None
+        if found is None or user is None or not user.admits(purpose):
+            return None
+        return (user, found) if purpose in UNDOING or user.email.key == found.email_key else None
