@@ -23,6 +23,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Self
 
 from identity.domain.secrets import Digest
@@ -133,6 +134,7 @@ class Session:
         return _within(window, self.promoted_at, at)
 
 
+@lru_cache(1024)  # a client asks again
 def _network(address: str, *, v4: int, v6: int) -> str:
     """The network of so many leading bits."""
     try:

@@ -25,7 +25,7 @@ _MOST_COMPILED = 500  # all there are; each is made once, at the top of its modu
 _VIOLATION = "23"  # the class of integrity constraint violations
 
 _Process = Callable[[Any], Any]
-_Columns = Mapping[ColumnElement[Any], tuple[int, "_Process | None"]]
+_Columns = tuple[ColumnElement[Any], ...]
 
 
 @asynccontextmanager
@@ -59,9 +59,9 @@ class AsyncpgConnection:
             raise InvalidRequestError("the transaction is over")
         compiled = _compiled(statement, frozenset(parameters or ()))
         sql, arguments = compiled.bound(parameters or {})
-        if compiled.columns is None:
-            status: str = await self._run(self._driver.execute, sql, *arguments)
-            return _Result([], {}, rowcount=_rowcount(status))
+        if not compiled.columns:
+            tag: str = await self._run(self._driver.execute, sql, *arguments)
+            return _Result([], (), rowcount=_rowcount(tag))
         records = await self._run(self._driver.fetch, sql, *arguments)
         return _Result(records, compiled.columns, rowcount=len(records))
 
@@ -131,9 +131,9 @@ class _Attempt:
         await self._connection.command("ROLLBACK TO SAVEPOINT attempt")
 
 
-def _rowcount(status: str) -> int:
-    """Of a command's tag, such as `UPDATE 3`; that of some has none."""
-    number = status.rpartition(" ")[2]
+def _rowcount(tag: str) -> int:
+    """That in a command's tag, such as `UPDATE 3`; some have none."""
+    number = tag.rpartition(" ")[2]
     return int(number) if number.isdigit() else -1
 
 
@@ -142,8 +142,7 @@ class _Compiled:
 
     def __init__(self, statement: Any, names: frozenset[str]) -> None:
         compiled: SQLCompiler = statement.compile(dialect=_DIALECT, column_keys=sorted(names))
-        columns = list(getattr(statement, "exported_columns", ()))
-        self.columns = {column: (index, _reading(column)) for index, column in enumerate(columns)} or None
+        self.columns: _Columns = tuple(getattr(statement, "exported_columns", ()))
         self._compiled = compiled
         self._sql = compiled.string
         self._process = {name: _writing(bind) for name, bind in compiled.binds.items()}
@@ -170,23 +169,6 @@ def _writing(bind: BindParameter[Any]) -> _Process | None:
     return bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
 
 
-def _reading(column: ColumnElement[Any]) -> _Process | None:
-    return column.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None)
-
-
-class _Row:
-    __slots__ = ("_columns", "_record")
-
-    def __init__(self, record: Any, columns: _Columns) -> None:
-        self._record = record
-        self._columns = columns
-
-    def __getitem__(self, column: Any, /) -> Any:
-        index, process = self._columns[column]
-        value = self._record[index]
-        return value if process is None else process(value)
-
-
 class _Rows(list[Any]):
     def all(self) -> list[Any]:
         return self
@@ -196,17 +178,18 @@ class _Rows(list[Any]):
 
 
 class _Result:
+    """Values as asyncpg answers them, which is as the types of our columns would have them."""
+
     def __init__(self, records: list[Any], columns: _Columns, *, rowcount: int) -> None:
         self._records = records
         self._columns = columns
         self.rowcount = rowcount
 
     def mappings(self) -> _Rows:
-        return _Rows(_Row(record, self._columns) for record in self._records)
+        return _Rows(dict(zip(self._columns, record, strict=True)) for record in self._records)
 
     def scalars(self) -> _Rows:
-        _, process = next(iter(self._columns.values()))
-        return _Rows(process(record[0]) if process else record[0] for record in self._records)
+        return _Rows(record[0] for record in self._records)
 
     def first(self) -> Any:
         return self._records[0] if self._records else None

@@ -29,7 +29,7 @@ _UNSEEN = (
 _DELETE = delete(devices).where(*_IS_THIS, devices.c.last_seen_at < bindparam("before"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SqlDevices:
     connection: SqlConnection
 

@@ -46,7 +46,7 @@ _EXPIRED = select(tokens.c.digest).where(tokens.c.expires_at < bindparam("before
 _DELETE = delete(tokens).where(tokens.c.digest.in_(bindparam("these", expanding=True)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SqlOneTimeTokens:
     connection: SqlConnection
 

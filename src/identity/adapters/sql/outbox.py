@@ -48,7 +48,7 @@ _DELETE = delete(outbox).where(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SqlOutbox:
     connection: SqlConnection
     dialect: Dialect

@@ -49,7 +49,7 @@ def unit_of_work(connection: SqlConnection, dialect: Dialect) -> UnitOfWork:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SqlAuditLog:
     connection: SqlConnection
 
@@ -57,7 +57,7 @@ class SqlAuditLog:
         await self.connection.execute(_APPEND, _event_to_row(event))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SqlSigningKeys:
     connection: SqlConnection
     dialect: Dialect

@@ -28,7 +28,7 @@ _ENDED = (
 _DELETE = delete(reservations).where(*_IS_THIS, reservations.c.expires_at < bindparam("before"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SqlReservations:
     connection: SqlConnection
 

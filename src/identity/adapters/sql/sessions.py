@@ -14,6 +14,8 @@ from identity.adapters.sql.users import user_from_row
 from identity.domain.session import Client, Session
 from identity.domain.user import User
 
+_c = sessions.c
+_ALL = 2**31 - 1  # some databases know no OFFSET without a LIMIT
 _ADD = insert(sessions)
 _WITH_USER = (
     select(sessions, users)
@@ -55,7 +57,7 @@ _REVOKE_OWN = _REVOKE.where(sessions.c.user_id == bindparam("account"))
 _REVOKE_ALL = _UNREVOKED.where(sessions.c.user_id == bindparam("account"))
 _REVOKE_OTHERS = _REVOKE_ALL.where(sessions.c.id != bindparam("spared"))
 _REVOKE_THESE = _UNREVOKED.where(sessions.c.id.in_(bindparam("these", expanding=True)))
-_LIVE_NEWEST_FIRST = (
+_SURPLUS = (
     select(sessions.c.id)
     .where(
         sessions.c.user_id == bindparam("account"),
@@ -63,12 +65,14 @@ _LIVE_NEWEST_FIRST = (
         sessions.c.expires_at > bindparam("now"),
     )
     .order_by(sessions.c.created_at.desc(), sessions.c.id)
+    .limit(_ALL)
+    .offset(bindparam("keep"))
 )
 _EXPIRED = select(sessions.c.id).where(sessions.c.expires_at < bindparam("before")).limit(bindparam("most"))
 _DELETE = delete(sessions).where(sessions.c.id.in_(bindparam("these", expanding=True)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SqlSessions:
     connection: SqlConnection
 
@@ -123,8 +127,8 @@ class SqlSessions:
         return result.rowcount
 
     async def revoke_surplus(self, user_id: int, *, keep: int, at: datetime) -> None:
-        live = (await self.connection.execute(_LIVE_NEWEST_FIRST, {"account": user_id, "now": at})).scalars()
-        surplus = live.all()[keep:]
+        of_account = {"account": user_id, "now": at, "keep": keep}
+        surplus = (await self.connection.execute(_SURPLUS, of_account)).scalars().all()
         if surplus:
             await self.connection.execute(_REVOKE_THESE, {"these": surplus, "now": at})
 
@@ -137,19 +141,19 @@ class SqlSessions:
 
 def _from_row(row: Row) -> Session:
     return Session(
-        id=row[sessions.c.id],
-        user_id=row[sessions.c.user_id],
-        current=row[sessions.c.current_jti],
-        pending=row[sessions.c.pending_jti],
-        previous=row[sessions.c.previous_jti],
-        pending_since=row[sessions.c.pending_since],
-        handed_out_at=row[sessions.c.handed_out_at],
-        promoted_at=row[sessions.c.promoted_at],
-        created_at=row[sessions.c.created_at],
-        last_used_at=row[sessions.c.last_used_at],
-        expires_at=row[sessions.c.expires_at],
-        revoked_at=row[sessions.c.revoked_at],
-        client=Client(address=row[sessions.c.client_address], user_agent=row[sessions.c.client_user_agent]),
+        id=row[_c.id],
+        user_id=row[_c.user_id],
+        current=row[_c.current_jti],
+        pending=row[_c.pending_jti],
+        previous=row[_c.previous_jti],
+        pending_since=row[_c.pending_since],
+        handed_out_at=row[_c.handed_out_at],
+        promoted_at=row[_c.promoted_at],
+        created_at=row[_c.created_at],
+        last_used_at=row[_c.last_used_at],
+        expires_at=row[_c.expires_at],
+        revoked_at=row[_c.revoked_at],
+        client=Client(address=row[_c.client_address], user_agent=row[_c.client_user_agent]),
     )
 
 

@@ -6,7 +6,6 @@ The migrations use them too: one that must take another form gets another name.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -70,10 +69,6 @@ class Instant(TypeDecorator[datetime]):
             raise ValueError("a time without a time zone")
         instant = value.astimezone(UTC)
         return instant if dialect.name == "postgresql" else instant.replace(tzinfo=None)
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        # What PostgreSQL's driver answers is aware and in UTC already.
-        return None if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:

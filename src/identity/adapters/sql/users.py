@@ -20,6 +20,7 @@ from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import PasswordHash
 from identity.domain.user import NewUser, User
 
+_c = users.c
 _BY_ID = select(users).where(users.c.id == bindparam("wanted"))
 _BY_USERNAME = select(users).where(users.c.username_key == bindparam("wanted"))
 _BY_EMAIL = select(users).where(users.c.email_key == bindparam("wanted"))
@@ -62,7 +63,7 @@ _TAKEN: Mapping[str | None, type[UsernameTaken | EmailTaken]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SqlUsers:
     connection: SqlConnection
     dialect: Dialect
@@ -173,21 +174,21 @@ class SqlUsers:
 
 def user_from_row(row: Row) -> User:
     return User(
-        id=row[users.c.id],
-        username=Username(row[users.c.username]),
-        email=EmailAddress(row[users.c.email]),
-        password_hash=PasswordHash(row[users.c.password_hash]),
-        joined_at=row[users.c.joined_at],
-        password_changed_at=row[users.c.password_changed_at],
-        last_login_at=row[users.c.last_login_at],
-        superuser_since=row[users.c.superuser_since],
-        email_verified_at=row[users.c.email_verified_at],
-        display_name=row[users.c.display_name],
-        locale=row[users.c.locale],
-        time_zone=row[users.c.time_zone],
-        disabled_at=row[users.c.disabled_at],
-        erasure_due_at=row[users.c.erasure_due_at],
-        version=row[users.c.version],
+        id=row[_c.id],
+        username=Username(row[_c.username]),
+        email=EmailAddress(row[_c.email]),
+        password_hash=PasswordHash(row[_c.password_hash]),
+        joined_at=row[_c.joined_at],
+        password_changed_at=row[_c.password_changed_at],
+        last_login_at=row[_c.last_login_at],
+        superuser_since=row[_c.superuser_since],
+        email_verified_at=row[_c.email_verified_at],
+        display_name=row[_c.display_name],
+        locale=row[_c.locale],
+        time_zone=row[_c.time_zone],
+        disabled_at=row[_c.disabled_at],
+        erasure_due_at=row[_c.erasure_due_at],
+        version=row[_c.version],
     )
 
 
