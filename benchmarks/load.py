@@ -37,7 +37,7 @@ class Slice:
     database_cpu: float | None
     """Of the database's processes, where these are on this machine and not the subject's own."""
     rss: float
-    """MiB, of all processes of the subject, at the end."""
+    """MB, of all processes of the subject, at the end."""
 
     @property
     def is_clean(self) -> bool:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_MIB = 1024.0  # KiB
+_KIB = 1024 / 1_000_000  # in MB
 
 
 @dataclass(frozen=True)
 class Memory:
     rss: float
-    """In MiB, what several share counted for each."""
+    """In MB, what several share counted for each."""
     pss: float
-    """In MiB, what several share divided among them."""
+    """In MB, what several share divided among them."""
 
 
 def tree(root: int) -> list[int]:
@@ -58,7 +58,7 @@ def memory(processes: list[int]) -> Memory:
             name, _, value = line.partition(":")
             if name in sizes:
                 sizes[name] += int(value.split()[0])
-    return Memory(rss=sizes["Rss"] / _MIB, pss=sizes["Pss"] / _MIB)
+    return Memory(rss=sizes["Rss"] * _KIB, pss=sizes["Pss"] * _KIB)
 
 
 def _processes() -> list[int]:
