@@ -32,8 +32,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 SUITES = ("side-by-side", "crowd", "start", "clients", "workers", "users")
 ON_SQLITE = ("side-by-side",)
 QUICK_SUBJECTS = ("identity", "django", "d1", "hashing")
-QUICK_SECONDS = {"profile": 3.0, "refresh": 3.0, "login": 5.0}
-QUICK_ROUNDS = 2
+QUICK_SECONDS = {"profile": 2.0, "refresh": 2.0, "login": 5.0}
+QUICK_ROUNDS = 3
 OPEN_FILES = 8192
 
 
@@ -64,7 +64,7 @@ def main() -> None:
     if chosen.output is None and chosen.is_partial:
         print("Only a part was measured, so nothing is written without --output.", file=sys.stderr)
     else:
-        _write(chosen.output or RESULTS, f"{about['date']}-{slug(about)}", raw, text)
+        _write((chosen.output or RESULTS).resolve(), f"{about['date']}-{slug(about)}", raw, text)
 
 
 def _steps(
@@ -89,7 +89,12 @@ def _beside(chosen: argparse.Namespace, stage: Stage, asked: Sequence[str]) -> I
     if chosen.quick:
         yield from suites.opening(stage, workloads, QUICK_SUBJECTS)
         yield from suites.side_by_side(
-            stage, rounds=chosen.rounds, workloads=workloads, subjects=QUICK_SUBJECTS, seconds=QUICK_SECONDS
+            stage,
+            rounds=chosen.rounds,
+            workloads=workloads,
+            subjects=QUICK_SUBJECTS,
+            seconds=QUICK_SECONDS,
+            warm_up_once=True,
         )
     else:
         yield from suites.opening(stage, workloads)
@@ -125,8 +130,7 @@ def _write(folder: Path, name: str, raw: dict[str, Any], text: str) -> None:
     data = folder / f"{name}.json"
     data.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
     (folder / f"{name}.md").write_text(text, encoding="utf-8")
-    plot = Path(__file__).with_name("plot.py")
-    subprocess.run([PEERS / "python", plot, data, folder / name], check=True)
+    subprocess.run([PEERS / "python", "-m", "benchmarks.plot", data, folder / name], cwd=ROOT, check=True)
     print(f"Written to {folder / name}.json, .md and .svg.", file=sys.stderr)
     missed = [str(each) for each in judge(list(targets()), raw["samples"]) if not each.is_met]
     print("\n".join(missed) or "Every target is met.", file=sys.stderr)
@@ -143,7 +147,9 @@ def _databases(asked: Sequence[str] | None, *, only_one: bool) -> list[str]:
             words = (word.partition("=") for word in shlex.split(printed))
             os.environ.update({name: text for name, _, text in words if name == "TEST_POSTGRESQL_URL"})
         else:
-            print("No PostgreSQL: TEST_POSTGRESQL_URL names none, and psql is not installed.", file=sys.stderr)
+            print(
+                "No PostgreSQL: TEST_POSTGRESQL_URL names none, and psql is not installed.", file=sys.stderr
+            )
             kinds.remove("postgresql")
     if not kinds:
         sys.exit("There is no database to measure on.")
@@ -158,7 +164,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--database", nargs="+", choices=["postgresql", "sqlite"])
     parser.add_argument("--output", type=Path, help="a folder; by default benchmarks/results for a whole run")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--quick", action="store_true", help="check some ratios with a wide margin, in two minutes")
+    parser.add_argument(
+        "--quick", action="store_true", help="check some ratios with a wide margin, in two minutes"
+    )
     chosen = parser.parse_args()
     chosen.is_partial = bool(chosen.only or chosen.suites or chosen.database)
     chosen.only = _listed(parser, chosen.only, tuple(SUBJECTS))

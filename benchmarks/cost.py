@@ -1,4 +1,4 @@
-"""What a deployment of so many users needs, from what a login, a refresh and a profile were measured to cost."""
+"""What a deployment of so many users needs, by what a login, a refresh and a profile were found to cost."""
 
 from __future__ import annotations
 

@@ -74,7 +74,17 @@ def measure(service: Service, workload: str, *, items: Path, connections: int, s
 
 def command(service: Service, *, connections: int, seconds: float) -> Sequence[str]:
     whole = max(1, round(seconds))
-    return [wrk(), "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "30s", "-s", str(SCRIPT), service.url]
+    return [
+        wrk(),
+        "-t1",
+        f"-c{connections}",
+        f"-d{whole}s",
+        "--timeout",
+        "30s",
+        "-s",
+        str(SCRIPT),
+        service.url,
+    ]
 
 
 def environment(service: Service, workload: str, items: Path) -> dict[str, str]:

@@ -13,7 +13,17 @@ from pathlib import Path
 
 from benchmarks.subjects import PEERS, ROOT
 
-OURS = ("litestar", "sqlalchemy", "asyncpg", "aiosqlite", "uvicorn", "uvloop", "msgspec", "pyjwt", "argon2-cffi")
+OURS = (
+    "litestar",
+    "sqlalchemy",
+    "asyncpg",
+    "aiosqlite",
+    "uvicorn",
+    "uvloop",
+    "msgspec",
+    "pyjwt",
+    "argon2-cffi",
+)
 THEIRS = ("django", "djangorestframework", "djangorestframework-simplejwt", "gunicorn", "psycopg")
 THEIRS += ("fastapi", "fastapi-users", "sqlalchemy", "asyncpg", "uvicorn")
 

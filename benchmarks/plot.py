@@ -1,4 +1,7 @@
-"""`python plot.py RESULTS.json NAME`: two plots, NAME.svg and NAME-growth.svg. Runs where matplotlib is installed."""
+"""`python -m benchmarks.plot RESULTS.json NAME`: two plots, NAME.svg and NAME-growth.svg.
+
+Run by the interpreter of `.venv-bench`, which has matplotlib.
+"""
 
 import json
 import statistics
@@ -46,18 +49,29 @@ def values(samples, figure, **about):
 
 def side_by_side(samples, about, name):
     """Bars of requests in a second, with lines from the least to the most."""
-    databases = [each for each in DATABASES if values(samples, "per_second", suite="side by side", database=each)]
+    databases = [
+        each for each in DATABASES if values(samples, "per_second", suite="side by side", database=each)
+    ]
     if not databases:
         return
     figure, grid = plt.subplots(
-        len(WORKLOADS), len(databases), figsize=(5.2 * len(databases), 6.4), squeeze=False, layout="constrained"
+        len(WORKLOADS),
+        len(databases),
+        figsize=(5.2 * len(databases), 6.4),
+        squeeze=False,
+        layout="constrained",
     )
     for row, workload in enumerate(WORKLOADS):
         for column, database in enumerate(databases):
             axes, bars = grid[row][column], []
             for subject, (label, colour) in ORDER.items():
                 found = values(
-                    samples, "per_second", suite="side by side", database=database, workload=workload, subject=subject
+                    samples,
+                    "per_second",
+                    suite="side by side",
+                    database=database,
+                    workload=workload,
+                    subject=subject,
                 )
                 if found:
                     bars.append((label, statistics.median(found), min(found), max(found), colour))
@@ -71,12 +85,18 @@ def side_by_side(samples, about, name):
             for position, (low, high, median) in enumerate(zip(least, most, medians, strict=True)):
                 axes.plot([low, high], [position, position], color="#333333", linewidth=1)
                 axes.annotate(
-                    f"{median:,.0f}", (max(high, median), position), xytext=(4, 0), textcoords="offset points",
-                    va="center", color="#333333",
+                    f"{median:,.0f}",
+                    (max(high, median), position),
+                    xytext=(4, 0),
+                    textcoords="offset points",
+                    va="center",
+                    color="#333333",
                 )
             axes.margins(x=0.14)
             axes.tick_params(length=0)
-    title = f"{about['date']}, {about['processor']}, {about['cores']} cores; one worker, medians, least to most"
+    title = (
+        f"{about['date']}, {about['processor']}, {about['cores']} cores; one worker, medians, least to most"
+    )
     figure.suptitle(title, fontsize=8, color="#555555")
     figure.savefig(f"{name}.svg", metadata={"Date": None})
 
@@ -89,12 +109,20 @@ def growth(samples, about, name):
     panels = [panel for panel in panels if values(samples, "cpu", suite=panel[0])]
     if not panels:
         return
-    figure, grid = plt.subplots(1, len(panels), figsize=(3.8 * len(panels), 3.4), squeeze=False, layout="constrained")
+    figure, grid = plt.subplots(
+        1, len(panels), figsize=(3.8 * len(panels), 3.4), squeeze=False, layout="constrained"
+    )
     for axes, (suite, by, what, measured, label) in zip(grid[0], panels, strict=True):
         for workload, colour in zip(WORKLOADS, ("#2b6cb0", "#2f855a", "#b7791f"), strict=True):
             counts = sorted(set(values(samples, by, suite=suite, workload=workload)))
             points = [
-                (count, 1000 * statistics.median(values(samples, measured, suite=suite, workload=workload, **{by: count})))
+                (
+                    count,
+                    1000
+                    * statistics.median(
+                        values(samples, measured, suite=suite, workload=workload, **{by: count})
+                    ),
+                )
                 for count in counts
             ]
             if points:
@@ -106,7 +134,9 @@ def growth(samples, about, name):
         axes.set_xlabel(what)
         axes.margins(x=0.2, y=0.2)
         axes.grid(visible=True, which="major", color="#eeeeee")
-    figure.suptitle(f"{about['date']}, {about['processor']}, {about['cores']} cores", fontsize=8, color="#555555")
+    figure.suptitle(
+        f"{about['date']}, {about['processor']}, {about['cores']} cores", fontsize=8, color="#555555"
+    )
     figure.savefig(f"{name}-growth.svg", metadata={"Date": None})
 
 

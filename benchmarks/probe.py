@@ -1,6 +1,6 @@
-"""`python -m benchmarks.probe PORT PATH TOKEN SECONDS`: asks for a profile 20 times a second, and prints the times.
+"""`python -m benchmarks.probe PORT PATH TOKEN SECONDS`: the times of a profile asked for 20 times a second.
 
-Each is counted from when it was due, so that a request that had to wait for the one before is not a quick one.
+Each is counted from when it was due, so that a request that waited for the one before is not a quick one.
 """
 
 from __future__ import annotations

@@ -67,4 +67,6 @@ def _processes() -> list[int]:
 
 def _fields(process: int) -> list[str]:
     """From /proc/PID/stat those behind the name, which may have spaces: the state is the first."""
-    return Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return (
+        Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    )

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.cost import HABITS, WORKLOADS, costs, need
+from benchmarks.stage import SUBJECTS
 from benchmarks.statistics import Sample, having, ratios, shown, spread
 from benchmarks.subjects.identity import SETTINGS
 from benchmarks.suites import CLIENTS, CROWD, PEERS, USERS
-from benchmarks.stage import SUBJECTS
 from benchmarks.targets import judge, targets, unclean
 
 LABELS = {
@@ -47,8 +47,9 @@ def _head(about: Mapping[str, str], choices: Mapping[str, str]) -> str:
         [
             f"# Benchmarks of {about['date']}",
             "",
-            "Medians, with the least and the most of all rounds. Ratios are taken within each round. Processor time is",
-            "that of all processes of a subject for one request. Load, database and subject share the cores.",
+            "Medians, with the least and the most of all rounds. Ratios are taken within each round. CPU is",
+            "the processor time of all processes of a subject for one request. Load, database and subject",
+            "share the cores.",
             "",
             *lines,
             f"- settings of ours other than by default: {settings}",
@@ -61,7 +62,9 @@ def _targets(samples: Sequence[Sample]) -> str:
     for verdict in judge(list(targets()), samples):
         unit = verdict.target.unit
         value = "-" if verdict.value is None else f"{shown(verdict.value)}{unit}"
-        spread_ = "" if verdict.found is None else f"{shown(verdict.found.least)} - {shown(verdict.found.most)}"
+        spread_ = (
+            "" if verdict.found is None else f"{shown(verdict.found.least)} - {shown(verdict.found.most)}"
+        )
         met = "not measured" if verdict.value is None else "met" if verdict.is_met else "**missed**"
         rows.append([verdict.target.what, value, spread_, verdict.target.wanted, met])
     return "## Targets\n\n" + table(["what", "median", "spread", "target", ""], rows)
@@ -93,9 +96,20 @@ def _side_by_side(samples: Sequence[Sample], database: str, workload: str) -> st
                     _spread(theirs, "rss"),
                 ]
             )
-    head = ["subject", "requests/s", "Identity is x times", "p50 ms", "p99 ms", "CPU ms", "database CPU ms", "RSS MB"]
+    head = [
+        "subject",
+        "requests/s",
+        "Identity is x times",
+        "p50 ms",
+        "p99 ms",
+        "CPU ms",
+        "database CPU ms",
+        "RSS MB",
+    ]
     connections = ours[0]["connections"] if ours else "?"
-    return f"## {workload.capitalize()} on {_name(database)}, {connections} connections\n\n" + table(head, rows)
+    return f"## {workload.capitalize()} on {_name(database)}, {connections} connections\n\n" + table(
+        head, rows
+    )
 
 
 def _crowd(samples: Sequence[Sample]) -> str:
@@ -134,13 +148,26 @@ def _growing(samples: Sequence[Sample], suite: str, by: str, what: str, values: 
                 figures += [_spread(clean, name, 1000) for name in ("p50", "p99", "cpu", "database_cpu")]
                 refused = sum(sample["refused"] + sample["broken"] for sample in each)
                 rows.append([workload, f"{value:,}", *figures, str(refused)])
-    head = ["workload", what, "requests/s", "p50 ms", "p99 ms", "CPU ms", "database CPU ms", "not answered well"]
+    head = [
+        "workload",
+        what,
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU ms",
+        "database CPU ms",
+        "not answered well",
+    ]
     return f"## Identity, by the number of {what}\n\n" + table(head, rows) if rows else ""
 
 
 def _seeding(samples: Sequence[Sample]) -> str:
     rows = [
-        [f"{sample['users']:,}", f"{sample['seconds']:.1f}", f"{(sample['octets'] or 0) / sample['users']:,.0f}"]
+        [
+            f"{sample['users']:,}",
+            f"{sample['seconds']:.1f}",
+            f"{(sample['octets'] or 0) / sample['users']:,.0f}",
+        ]
         for sample in samples
         if sample["suite"] == "seeding"
     ]
@@ -159,23 +186,20 @@ def _needs(samples: Sequence[Sample]) -> str:
         rest = (found.service_cores, found.database_cores, found.gigabytes)
         rows.append([f"{users:,}", *rates, *map(shown, rest)])
     head = ["users", *(f"{workload}/s" for workload in WORKLOADS), "cores", "database cores", "GB"]
-    assumed = (
-        f"Assumed: {HABITS.active:.0%} of the users come on a day; each then logs in {HABITS.logins:g} times, refreshes "
-        f"{HABITS.refreshes:g} times and asks {HABITS.profiles:g} times; the busiest second has {HABITS.peak:g} times the "
-        f"mean; it takes {HABITS.utilisation:.0%} of the cores."
+    habits = (
+        f"Assumed: {HABITS.active:.0%} of the users come on a day. Each of these logs in {HABITS.logins:g}",
+        f"times, refreshes {HABITS.refreshes:g} times and asks {HABITS.profiles:g} times. The busiest second",
+        f"has {HABITS.peak:g} times the mean, and takes {HABITS.utilisation:.0%} of the cores.",
     )
+    assumed = "\n".join(habits)
     return f"## What a deployment needs\n\n{assumed}\n\n{table(head, rows)}"
 
 
 def _unclean(samples: Sequence[Sample]) -> str:
-    rows = [
-        [sample["suite"], sample["database"], sample["workload"], sample["subject"], str(sample["connections"])]
-        + [str(sample["refused"]), str(sample["broken"])]
-        for sample in unclean(samples)
-    ]
-    head = ["suite", "database", "workload", "subject", "connections", "refused", "broken"]
+    named = ("suite", "database", "workload", "subject", "connections", "refused", "broken")
+    rows = [[sample[name] for name in named] for sample in unclean(samples)]
     title = "## Slices that do not count, for requests in them were refused or broken\n\n"
-    return title + table(head, rows) if rows else ""
+    return title + table(named, rows) if rows else ""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -78,9 +78,7 @@ def _into_sqlite(
     rows: Iterable[tuple[Any, ...]],
     progress: Callable[[int], object],
 ) -> None:
-    statement = (
-        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
-    )
+    statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
     done = 0
     with contextlib.closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
         for batch in _batches(rows):

@@ -49,7 +49,16 @@ def _users(count: int, now: datetime) -> Iterator[tuple[Any, ...]]:
 
 def _sessions(count: int, now: datetime) -> Iterator[tuple[Any, ...]]:
     for n in range(count):
-        yield uuid.uuid4().hex, n + 1, uuid.uuid4().hex, now, now, now + timedelta(days=30), "127.0.0.1", "seed"
+        yield (
+            uuid.uuid4().hex,
+            n + 1,
+            uuid.uuid4().hex,
+            now,
+            now,
+            now + timedelta(days=30),
+            "127.0.0.1",
+            "seed",
+        )
 
 
 def main() -> None:

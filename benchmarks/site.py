@@ -76,15 +76,13 @@ class Site:
             head = {"Content-Type": "application/json"}
             self.service.ask("POST", path, headers=head, body=json.dumps({"refresh": item}))
 
-    def slice(self, workload: str, *, connections: int, seconds: float) -> load.Slice:
-        self._warm_up(workload, connections=connections, seconds=WARM_UP)
-        self._replenish(workload, connections)
-        return load.measure(
-            self.service, workload, items=self.items(workload), connections=connections, seconds=seconds
-        )
-
-    def sample(self, workload: str, *, seconds: float, connections: int, **about: object) -> dict[str, Any]:
-        figures = self.slice(workload, connections=connections, seconds=seconds)
+    def sample(
+        self, workload: str, *, seconds: float, connections: int, warm_up: float = WARM_UP, **about: object
+    ) -> dict[str, Any]:
+        """A slice of load, after a shorter one that does not count."""
+        if warm_up:
+            self._load(workload, connections, warm_up)
+        figures = self._load(workload, connections, seconds)
         return {
             "subject": self.subject.name,
             "workload": workload,
@@ -118,14 +116,13 @@ class Site:
             "times": times,
         }
 
-    def _warm_up(self, workload: str, *, connections: int, seconds: float) -> None:
+    def _load(self, workload: str, connections: int, seconds: float) -> load.Slice:
         self._replenish(workload, connections)
-        load.measure(
-            self.service, workload, items=self.items(workload), connections=connections, seconds=seconds
-        )
+        items = self.items(workload)
+        return load.measure(self.service, workload, items=items, connections=connections, seconds=seconds)
 
     def _replenish(self, workload: str, connections: int) -> None:
-        """Of the refresh tokens those are lost whose answers came after the end, one for a connection at most."""
+        """Those refresh tokens are lost whose answers came after the end: one for a connection at most."""
         if workload == "refresh":
             there = len(self.items("refresh").read_text().split())
             if there < connections:

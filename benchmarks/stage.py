@@ -61,11 +61,18 @@ class Stage:
     def sample(self, subject: str, workload: str, *, seconds: float, **about: Any) -> dict[str, Any]:
         about = {"database": self.kind, "connections": CONNECTIONS[workload], **about}
         if subject == "hashing":
-            return {"subject": subject, "workload": workload, **about, **hashing_floor(seconds), "clean": True}
+            del about["warm_up"]
+            return {
+                "subject": subject,
+                "workload": workload,
+                **about,
+                **hashing_floor(seconds),
+                "clean": True,
+            }
         return self.sites[subject].sample(workload, seconds=seconds, **about)
 
     def choose_django_worker(self, seconds: float) -> None:
-        """Keeps the faster one of gunicorn's synchronous and threaded workers: the faster by the workloads' product."""
+        """Keeps the faster of gunicorn's synchronous and threaded workers, by the product of their rates."""
         threaded = self.sites["django"]
         sync = Django(self._folder, connections=self._connections, worker="sync")
         with self._at(sync, threaded.service.database_url, range(USERS)) as other:
@@ -86,7 +93,7 @@ class Stage:
         self.choices["sync against gthread, rates multiplied"] = f"{products[1] / products[0]:.2f}"
 
     def start_again(self, subject: str) -> dict[str, Any]:
-        """The seconds to the first answer, and the memory of a worker that has answered a request of each kind."""
+        """The seconds to the first answer, and a worker's memory after one request of each kind."""
         site = self.sites[subject]
         with self._at(site.subject, site.service.database_url, range(USERS)) as fresh:
             fresh.mint(1)
@@ -154,6 +161,7 @@ def database_size(kind: str, url: str) -> int | None:
     """Octets of the tables and indexes that grow with the accounts."""
     if kind != "postgresql":
         return None
-    query = "SELECT sum(pg_total_relation_size(name)) FROM unnest(ARRAY['users', 'sessions']::regclass[]) name"
+    query = (
+        "SELECT sum(pg_total_relation_size(name)) FROM unnest(ARRAY['users', 'sessions']::regclass[]) name"
+    )
     return int(execute(kind, url, query)[0][0])
-

@@ -49,7 +49,7 @@ def having(samples: Iterable[Sample], **values: object) -> list[Sample]:
 
 
 def ratios(ones: Iterable[Sample], others: Iterable[Sample], figure: str) -> list[float]:
-    """Of each round, in which the two were measured right after each other. Rounds that lack one are left out."""
+    """Of each round, in which both were measured close together; those that lack one are left out."""
     by_round = {sample["round"]: sample[figure] for sample in others}
     return [
         sample[figure] / by_round[sample["round"]]

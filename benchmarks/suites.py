@@ -30,9 +30,7 @@ class Step:
     """Measures, and answers a sample if there is one."""
 
 
-def opening(
-    stage: Stage, workloads: Sequence[str], subjects: Sequence[str] | None = None
-) -> Iterator[Step]:
+def opening(stage: Stage, workloads: Sequence[str], subjects: Sequence[str] | None = None) -> Iterator[Step]:
     """Starts all that have one of the workloads, or of these only some."""
     having = {subject for workload in workloads for subject in SUBJECTS[workload]}
     subjects = sorted(having if subjects is None else having.intersection(subjects))
@@ -55,6 +53,7 @@ def side_by_side(
     workloads: Sequence[str],
     subjects: Sequence[str] | None = None,
     seconds: Mapping[str, float] = SECONDS,
+    warm_up_once: bool = False,
 ) -> Iterator[Step]:
     """Every subject after the other, another one first in each round."""
     for number in range(rounds):
@@ -63,7 +62,8 @@ def side_by_side(
             for subject in _rotated(having, number):
                 about = {"suite": "side by side", "round": number}
                 label = f"{stage.kind}, round {number + 1} of {rounds}: {workload}, {subject}"
-                yield _slice(stage, subject, workload, label, seconds=seconds, **about)
+                warm_up = 0.0 if warm_up_once and number else WARM_UP
+                yield _slice(stage, subject, workload, label, seconds=seconds, warm_up=warm_up, **about)
 
 
 def crowd(stage: Stage, *, rounds: int) -> Iterator[Step]:
@@ -132,14 +132,15 @@ def _slice(
     label: str,
     *,
     seconds: Mapping[str, float] = SECONDS,
+    warm_up: float = WARM_UP,
     **about: Any,
 ) -> Step:
     def run() -> dict[str, Any]:
-        return stage.sample(subject, workload, seconds=seconds[workload], **about)
+        return stage.sample(subject, workload, seconds=seconds[workload], warm_up=warm_up, **about)
 
     connections = about.get("connections", CONNECTIONS[workload])
     minting = connections / 40 if workload == "refresh" else 0
-    return Step(label, seconds[workload] + WARM_UP + _AROUND + minting, run)
+    return Step(label, seconds[workload] + warm_up + _AROUND + minting, run)
 
 
 def _rotated(sequence: Sequence[T], number: int) -> list[T]:

@@ -1,4 +1,4 @@
-"""Raw Argon2id in as many threads as there are cores: prints hashes in a second, and the core's time of one."""
+"""Raw Argon2id in as many threads as there are cores: prints hashes in a second, and a core's time of one."""
 
 from __future__ import annotations
 

@@ -25,9 +25,7 @@ CACHED = os.environ["BENCH_CACHE"] == "1"
 AUDIENCE = os.environ["BENCH_AUDIENCE"]
 MOST_CACHED = 10_000
 COLUMNS = "users.id, username, email, joined_at, password_changed_at, last_used_at, expires_at, revoked_at"
-QUERY = (
-    f"SELECT {COLUMNS}, disabled_at FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = "  # noqa: S608
-)
+QUERY = f"SELECT {COLUMNS}, disabled_at FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = "  # noqa: S608
 HEADERS = [(b"content-type", b"application/json")]
 
 Scope = MutableMapping[str, Any]
@@ -104,7 +102,9 @@ def verify(token: str) -> dict[str, Any]:
     return claims
 
 
-async def app(scope: Scope, receive: Callable[[], Awaitable[Scope]], send: Callable[[Scope], Awaitable[None]]) -> None:
+async def app(
+    scope: Scope, receive: Callable[[], Awaitable[Scope]], send: Callable[[Scope], Awaitable[None]]
+) -> None:
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
         return
@@ -117,10 +117,14 @@ async def app(scope: Scope, receive: Callable[[], Awaitable[Scope]], send: Calla
     row = await storage.find(claims["sid"])
     now = datetime.now(UTC)
     user_id, username, email, joined_at, changed_at, _, expires_at, revoked_at, disabled_at = row
-    is_live = revoked_at is None and disabled_at is None and expires_at > now and user_id == int(claims["sub"])
+    is_live = (
+        revoked_at is None and disabled_at is None and expires_at > now and user_id == int(claims["sub"])
+    )
     body = encode(Profile(user_id, username, email, joined_at, changed_at)) if is_live else b"{}"
     length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": 200 if is_live else 401, "headers": [*HEADERS, length]})
+    await send(
+        {"type": "http.response.start", "status": 200 if is_live else 401, "headers": [*HEADERS, length]}
+    )
     await send({"type": "http.response.body", "body": body})
 
 

@@ -69,9 +69,7 @@ def _prepare(connection, _):
 
 engine = _engine()
 new_session = async_sessionmaker(engine, expire_on_commit=False)
-password_helper = PasswordHelper(
-    PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19456, parallelism=1),))
-)
+password_helper = PasswordHelper(PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19456, parallelism=1),)))
 
 
 async def get_session():

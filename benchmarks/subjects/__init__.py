@@ -56,9 +56,7 @@ class Service:
 
     @property
     def port(self) -> int:
-        port = urlsplit(self.url).port
-        assert port
-        return port
+        return urlsplit(self.url).port or 80
 
     def ask(self, method: str, path: str, *, headers: Mapping[str, str], body: str | None = None) -> Any:
         """The answer's JSON. Raises `RuntimeError` unless its status is 200."""
