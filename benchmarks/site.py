@@ -104,16 +104,19 @@ class Site:
                 stack.callback(storm.wait)
                 stack.callback(storm.kill)
                 time.sleep(WARM_UP)
-            token, path = self.access_tokens()[0], self.service.api.paths["profile"]
-            arguments = (str(self.service.port), path, token, str(seconds))
-            printed = subprocess.check_output(own_program("benchmarks.probe", *arguments), cwd=ROOT)
-        times: list[float] = json.loads(printed)
+            arguments = (str(self.service.port), self.service.api.paths["profile"], str(seconds))
+            command = own_program("benchmarks.probe", *arguments)
+            printed = subprocess.check_output(command, cwd=ROOT, input=self.access_tokens()[0], text=True)
+        found: dict[str, Any] = json.loads(printed)
         return {
             "subject": self.subject.name,
+            "workload": "profile",
+            "connections": logins,
             "logins": logins,
-            "p50": percentile(times, 50),
-            "p99": percentile(times, 99),
-            "times": times,
+            "p50": percentile(found["times"], 50),
+            "p99": percentile(found["times"], 99),
+            **found,
+            "clean": not found["refused"] and not found["broken"],
         }
 
     def _load(self, workload: str, connections: int, seconds: float) -> load.Slice:
