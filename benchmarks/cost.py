@@ -1,14 +1,23 @@
-"""What a deployment of so many users needs, by what a login, a refresh and a profile were found to cost."""
+"""What a deployment of so many users needs, by what a login, a refresh and a profile were found to cost.
+
+`python -m benchmarks.cost RESULTS.json --users 3000000 --active 0.5` puts habits of one's own in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
 
-from benchmarks.statistics import Sample, having, spread
+from benchmarks.statistics import Sample, having, shown, spread
+from benchmarks.tables import table
 
 DAY = 86_400  # seconds
 WORKLOADS = ("login", "refresh", "profile")
+SIZES = (1_000_000, 10_000_000, 100_000_000)
 
 
 @dataclass(frozen=True)
@@ -83,3 +92,39 @@ def need(users: int, costs: Costs, habits: Habits = HABITS) -> Need:
         return sum(per_second[workload] * of_one[workload] for workload in WORKLOADS) / habits.utilisation
 
     return Need(users, per_second, cores(costs.service), cores(costs.database), users * costs.octets / 1e9)
+
+
+def needs(costs: Costs, sizes: Iterable[int] = SIZES, habits: Habits = HABITS) -> str:
+    """The table, and what it assumes."""
+    rows = []
+    for users in sizes:
+        found = need(users, costs, habits)
+        rates = [found.per_second[workload] for workload in WORKLOADS]
+        rest = [found.service_cores, found.database_cores, found.gigabytes]
+        rows.append([f"{users:,}", *map(shown, [*rates, *rest])])
+    head = ["users", *(f"{workload}/s" for workload in WORKLOADS), "cores", "database cores", "database GB"]
+    assumed = (
+        f"Assumed: {habits.active:.0%} of the users come on a day. Each of these logs in {habits.logins:g}",
+        f"times, refreshes {habits.refreshes:g} times and asks {habits.profiles:g} times. The busiest second",
+        f"has {habits.peak:g} times the mean, and takes {habits.utilisation:.0%} of the cores.",
+    )
+    return "\n".join(assumed) + "\n\n" + table(head, rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cost", description=__doc__)
+    parser.add_argument("results", type=Path, nargs="+", help="as `make bench` writes them; the last counts")
+    parser.add_argument("--users", type=int, nargs="+", default=SIZES)
+    for habit in fields(Habits):
+        parser.add_argument(f"--{habit.name}", type=float, default=habit.default)
+    chosen = vars(parser.parse_args())
+    results = json.loads(max(chosen["results"]).read_text(encoding="utf-8"))
+    found = costs(results["samples"])
+    if found is None:
+        sys.exit("These results lack one of login, refresh and profile on PostgreSQL.")
+    habits = Habits(**{habit.name: chosen[habit.name] for habit in fields(Habits)})
+    print(needs(found, chosen["users"], habits))
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,11 @@ items = {} -- global, so that done() can have what is left
 
 function init()
   for line in io.lines(os.getenv("BENCH_ITEMS")) do
-    if mode == "login" then line = wrk.format("POST", path, head, line) end
+    if mode == "login" then
+      -- Each account at an address of its own, as people are, and not all behind one.
+      head["X-Forwarded-For"] = string.format("10.0.%d.%d", math.floor(count / 200), count % 200 + 1)
+      line = wrk.format("POST", path, head, line)
+    end
     if mode == "profile" then line = wrk.format("GET", path, {["Authorization"] = "Bearer " .. line}) end
     count = count + 1
     items[count] = line

@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
 
 
 async def probe(port: int, request: bytes, seconds: float) -> dict[str, Any]:
-    """The `times` of the answers with 200, and how many were `refused` (another status) or `broken` (none)."""
+    """The `times` of answers with 200, and how many were `refused` (another status) or `broken` (none)."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     times: list[float] = []
@@ -93,9 +93,8 @@ async def probe(port: int, request: bytes, seconds: float) -> dict[str, Any]:
 
 
 def main(port: int, path: str, seconds: float) -> None:
-    head = (
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {sys.stdin.read().strip()}\r\n\r\n"
-    )
+    token = sys.stdin.read().strip()
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n"
     # Not on uvloop, whose clock counts whole milliseconds.
     print(json.dumps(asyncio.run(probe(port, head.encode(), seconds))))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
-from benchmarks.cost import HABITS, WORKLOADS, costs, need
+from benchmarks.cost import costs, needs
 from benchmarks.stage import SUBJECTS
 from benchmarks.statistics import Sample, having, ratios, shown, spread
 from benchmarks.subjects.identity import SETTINGS
 from benchmarks.suites import CLIENTS, CROWD, PEERS, USERS
+from benchmarks.tables import table
 from benchmarks.targets import judge, targets, unclean
 
 LABELS = {
@@ -20,7 +20,6 @@ LABELS = {
     "d2": "floor d2: token cached, one SELECT",
     "hashing": "floor: raw Argon2id, a thread a core",
 }
-SIZES = (1_000_000, 10_000_000, 100_000_000)
 
 
 def report(samples: Sequence[Sample], about: Mapping[str, str], choices: Mapping[str, str]) -> str:
@@ -179,20 +178,7 @@ def _needs(samples: Sequence[Sample]) -> str:
     measured = costs(samples)
     if measured is None:
         return ""
-    rows = []
-    for users in SIZES:
-        found = need(users, measured)
-        rates = [shown(found.per_second[workload]) for workload in WORKLOADS]
-        rest = (found.service_cores, found.database_cores, found.gigabytes)
-        rows.append([f"{users:,}", *rates, *map(shown, rest)])
-    head = ["users", *(f"{workload}/s" for workload in WORKLOADS), "cores", "database cores", "GB"]
-    habits = (
-        f"Assumed: {HABITS.active:.0%} of the users come on a day. Each of these logs in {HABITS.logins:g}",
-        f"times, refreshes {HABITS.refreshes:g} times and asks {HABITS.profiles:g} times. The busiest second",
-        f"has {HABITS.peak:g} times the mean, and takes {HABITS.utilisation:.0%} of the cores.",
-    )
-    assumed = "\n".join(habits)
-    return f"## What a deployment needs\n\n{assumed}\n\n{table(head, rows)}"
+    return f"## What a deployment needs\n\n{needs(measured)}"
 
 
 def _unclean(samples: Sequence[Sample]) -> str:
@@ -200,11 +186,6 @@ def _unclean(samples: Sequence[Sample]) -> str:
     rows = [[sample[name] for name in named] for sample in unclean(samples)]
     title = "## Slices that do not count, for requests in them were refused or broken\n\n"
     return title + table(named, rows) if rows else ""
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def _spread(samples: Sequence[Sample], figure: str, factor: float = 1.0) -> str:

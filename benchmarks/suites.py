@@ -12,6 +12,14 @@ from benchmarks.stage import SUBJECTS, Stage
 T = TypeVar("T")
 
 PEERS = ("identity", "django", "fastapi-users")
+NEEDED = {
+    "side-by-side": {subject for subjects in SUBJECTS.values() for subject in subjects},
+    "crowd": PEERS,
+    "start": PEERS,
+    "clients": ("identity",),
+    "workers": ("identity",),
+}
+"""The subjects that have to run."""
 CROWD = 8  # clients that do nothing but log in
 PROBING = 10.0  # seconds
 CLIENTS = (1, 8, 64, 512)

@@ -116,7 +116,10 @@ def targets(database: str = "postgresql") -> Iterator[Target]:
         ("django", "refresh", 3, 1.5, "SimpleJWT with its blacklist"),
     ):
         yield Target(
-            f"{workload}: rate, in those of {of}", bound, times(subject, workload, database), quick=quick
+            f"{workload}: rate, divided by that of {of}",
+            bound,
+            times(subject, workload, database),
+            quick=quick,
         )
     yield Target(
         "login: part of the service's processor time that is hashing",
