@@ -120,11 +120,15 @@ def _beside(chosen: argparse.Namespace, stage: Stage, asked: Sequence[str]) -> I
 def _check(samples: Sequence[dict[str, Any]], database: str, *, as_json: bool) -> int:
     """Prints each verdict, and answers the exit status."""
     verdicts = judge(quick_targets(database), samples)
+    failed = [
+        f"{each['workload']}, {each['subject']}: requests were refused or broken" for each in unclean(samples)
+    ]
     if as_json:
-        print(json.dumps([{"what": str(each), "met": each.is_met} for each in verdicts]))
+        met = [{"what": each.target.what, "value": each.value, "met": each.is_met} for each in verdicts]
+        print(json.dumps({"verdicts": met, "failed": failed, "samples": samples}))
     else:
-        print("\n".join(map(str, verdicts)))
-    return 0 if all(each.is_met for each in verdicts) and not unclean(samples) else 1
+        print("\n".join([*map(str, verdicts), *failed]))
+    return 0 if all(each.is_met for each in verdicts) and not failed else 1
 
 
 def _write(folder: Path, name: str, raw: dict[str, Any], text: str) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
 from benchmarks import processes
 from benchmarks.cost import Costs, Habits, costs, need
 from benchmarks.machine import slug
+from benchmarks.probe import probe
 from benchmarks.rows import password_hash
 from benchmarks.seed import seed
 from benchmarks.statistics import having, percentile, ratios, shown, spread
@@ -223,6 +225,33 @@ def test_the_processor_time_of_children_counts() -> None:
         assert processes.core_seconds(processes.tree(os.getpid())) - before >= 0.08
         assert processes.memory([child.pid]).rss > processes.memory([child.pid]).pss > 0
         child.communicate(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "counted"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "times"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "times"),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", "times"),
+        (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n{}", "refused"),
+        (b"", "broken"),
+    ],
+)
+async def test_the_prober_tells_answers_from_refusals_however_they_end(answer: bytes, counted: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(answer)
+                if not answer or b"close" in answer:
+                    break
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        found = await probe(port, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 0.1)
+    counts = {name: len(each) if isinstance(each, list) else each for name, each in found.items()}
+    assert counts == {"times": 0, "refused": 0, "broken": 0, counted: 2}
 
 
 def test_the_name_of_a_machine_names_a_file() -> None:
