@@ -53,10 +53,10 @@ def wrk() -> str:
 
 
 def measure(service: Service, workload: str, *, items: Path, connections: int, seconds: float) -> Slice:
-    ours, theirs = processes.tree(service.process), processes.backends(service.database)
-    before = [processes.core_seconds(ours), processes.core_seconds(theirs)]
+    before = _core_seconds(service)
     told = _run(service, workload, items, connections, seconds)
-    spent = [processes.core_seconds(ours) - before[0], processes.core_seconds(theirs) - before[1]]
+    after = _core_seconds(service)
+    ours, theirs = (processes.spent(*each) for each in zip(before, after, strict=True))
     answered = int(told["requests"])
     good = answered - int(told["refused"])
     return Slice(
@@ -66,10 +66,16 @@ def measure(service: Service, workload: str, *, items: Path, connections: int, s
         p99=told["p99"],
         refused=int(told["refused"]),
         broken=int(told["broken"]),
-        cpu=spent[0] / max(answered, 1),
-        database_cpu=spent[1] / max(answered, 1) if theirs else None,
-        rss=processes.memory(ours).rss,
+        cpu=ours / max(answered, 1),
+        database_cpu=theirs / max(answered, 1) if after[1] else None,
+        rss=processes.memory(processes.tree(service.process)).rss,
     )
+
+
+def _core_seconds(service: Service) -> tuple[dict[int, float], dict[int, float]]:
+    """Of the subject's processes, and of the database's that serve it."""
+    ours, theirs = processes.tree(service.process), processes.backends(service.database)
+    return processes.core_seconds(ours), processes.core_seconds(theirs)
 
 
 def command(service: Service, *, connections: int, seconds: float) -> Sequence[str]:

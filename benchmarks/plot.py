@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 mpl.use("svg")
 mpl.rcParams.update(
     {
+        "svg.fonttype": "none",
         "svg.hashsalt": "identity",  # so that the same figures make the same file
         "font.size": 9,
         "axes.spines.top": False,

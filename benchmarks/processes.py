@@ -42,13 +42,18 @@ def backends(database: str) -> list[int]:
     return found
 
 
-def core_seconds(processes: list[int]) -> float:
-    """Of the processes, and of those of their children that have ended."""
-    ticks = 0
+def core_seconds(processes: list[int]) -> dict[int, float]:
+    """Of each of the processes that is still there, with those of its children that have ended."""
+    seconds = {}
     for process in processes:
         with suppress(OSError):
-            ticks += sum(map(int, _fields(process)[11:15]))
-    return ticks / _TICKS
+            seconds[process] = sum(map(int, _fields(process)[11:15])) / _TICKS
+    return seconds
+
+
+def spent(before: dict[int, float], after: dict[int, float]) -> float:
+    """Seconds of a core from then to now. What a process spent that ended in between is not known."""
+    return sum(seconds - before.get(process, 0.0) for process, seconds in after.items())
 
 
 def memory(processes: list[int]) -> Memory:

@@ -142,9 +142,9 @@ def _growing(samples: Sequence[Sample], suite: str, by: str, what: str, values: 
         for value in values:
             each = [sample for sample in of_it if sample["workload"] == workload and sample[by] == value]
             if each:
-                clean = having(each)
-                figures = [_spread(clean, name) for name in ("per_second",)]
-                figures += [_spread(clean, name, 1000) for name in ("p50", "p99", "cpu", "database_cpu")]
+                counted = having(each) or each
+                figures = [_spread(counted, "per_second")]
+                figures += [_spread(counted, name, 1000) for name in ("p50", "p99", "cpu", "database_cpu")]
                 refused = sum(sample["refused"] + sample["broken"] for sample in each)
                 rows.append([workload, f"{value:,}", *figures, str(refused)])
     head = [
@@ -157,7 +157,10 @@ def _growing(samples: Sequence[Sample], suite: str, by: str, what: str, values: 
         "database CPU ms",
         "not answered well",
     ]
-    return f"## Identity, by the number of {what}\n\n" + table(head, rows) if rows else ""
+    if not rows:
+        return ""
+    about = "Where requests were not answered well, the rate is of those that were, and all else is of all."
+    return f"## Identity, by the number of {what}\n\n{about}\n\n{table(head, rows)}"
 
 
 def _seeding(samples: Sequence[Sample]) -> str:

@@ -66,7 +66,8 @@ async def _copy(
         for batch in _batches(rows):
             await connection.copy_records_to_table(table.strip('"'), records=batch, columns=columns)
             progress(done := done + len(batch))
-        await connection.execute(f"ANALYZE {table}")
+        # Or the first who read the rows, and autovacuum at any moment, would do it while something is measured.
+        await connection.execute(f"VACUUM (ANALYZE) {table}")
     finally:
         await connection.close()
 

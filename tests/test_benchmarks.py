@@ -222,7 +222,7 @@ def test_the_processor_time_of_children_counts() -> None:
         assert child.stdout is not None
         child.stdout.readline()
         assert child.pid in processes.tree(os.getpid())
-        assert processes.core_seconds(processes.tree(os.getpid())) - before >= 0.08
+        assert processes.spent(before, processes.core_seconds(processes.tree(os.getpid()))) >= 0.08
         assert processes.memory([child.pid]).rss > processes.memory([child.pid]).pss > 0
         child.communicate(b"\n")
 
@@ -252,6 +252,10 @@ async def test_the_prober_tells_answers_from_refusals_however_they_end(answer: b
         found = await probe(port, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 0.1)
     counts = {name: len(each) if isinstance(each, list) else each for name, each in found.items()}
     assert counts == {"times": 0, "refused": 0, "broken": 0, counted: 2}
+
+
+def test_a_process_that_has_ended_takes_nothing_back() -> None:
+    assert processes.spent({1: 5.0, 2: 30.0}, {1: 6.0, 3: 0.5}) == 1.5
 
 
 def test_the_name_of_a_machine_names_a_file() -> None:
