@@ -4,10 +4,13 @@ BIN := .venv/bin
 # A failure of `make fuzz` is repeated by the last seed that it printed: make fuzz FUZZ_SEED=4711
 FUZZ_SECONDS ?= 300
 INSTALLED := .venv/.installed
+PEERS := .venv-bench
+PEERS_INSTALLED := $(PEERS)/.installed
+ROUNDS ?= 5
 LOCK_TOOL := .venv/lock
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test fuzz faults storm timing check format lock clean
+.PHONY: help serve test fuzz faults storm timing bench bench-quick check format lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -31,6 +34,12 @@ timing: $(INSTALLED) ## look for accounts that the time of an answer gives away;
 storm: $(INSTALLED) ## measure 500 and 2,000 clients who log in at once, beside what the hasher does alone
 	$(BIN)/python -m tests.server.storm
 
+bench: $(INSTALLED) $(PEERS_INSTALLED) ## measure the service beside its peers, in 25 minutes; ROUNDS=5
+	$(BIN)/python -m benchmarks --rounds $(ROUNDS)
+
+bench-quick: $(INSTALLED) $(PEERS_INSTALLED) ## the most telling ratios in two minutes; fails when one is far off
+	$(BIN)/python -m benchmarks --quick
+
 check: $(INSTALLED) ## lint, formatting, types and the import law
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -41,14 +50,16 @@ format: $(INSTALLED) ## put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lock: ## choose the newest permitted dependencies and write requirements.lock
+lock: ## choose the newest permitted dependencies and write both requirements.lock
 	$(PYTHON) -m venv $(LOCK_TOOL)
 	$(LOCK_TOOL)/bin/pip install --quiet uv
 	$(LOCK_TOOL)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url pyproject.toml --extra dev -o requirements.lock
+	$(LOCK_TOOL)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url benchmarks/requirements.in -o benchmarks/requirements.lock
 
 clean: ## remove what was installed and built
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(PEERS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -56,4 +67,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(PEERS_INSTALLED): benchmarks/requirements.lock
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.lock
 	@touch $@

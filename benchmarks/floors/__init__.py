@@ -1,0 +1,1 @@
+"""What the hardware and the libraries allow with nothing in between."""
