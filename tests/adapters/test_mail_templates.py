@@ -272,6 +272,53 @@ def test_a_template_that_is_not_utf_8_defers_the_mail_and_is_named(tmp_path: Pat
         rendered(a_mail(), overrides=tmp_path)
 
 
+# Colours
+
+
+def colours() -> dict[str, dict[str, str]]:
+    """Of each class of the pages, in light and in dark: "ink" is a text's, "card" that of what it is on."""
+    pages = "".join(path.read_text() for path in sorted(SHIPPED.rglob("*.html")))
+    light = {
+        name: colour
+        for classes, style in re.findall(r'class="([^"]+)"[^>]* style="([^"]*)"', pages)
+        for name in classes.split()
+        for colour in re.findall(r"(?:^|[; ])(?:background-)?color:(#[0-9a-f]{6})", style)
+    }
+    (sheet,) = re.findall(r"@media \(prefers-color-scheme: dark\) \{(.*?)\n\}", pages, re.DOTALL)
+    dark = dict(re.findall(r"\.(\w+) \{ (?:background-)?color: (#[0-9a-f]{6}) !important;", sheet))
+    return {"light": light, "dark": dark}
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2.2, contrast ratio."""
+
+    def luminance(colour: str) -> float:
+        shares = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_what_it_stands_on(scheme: str) -> None:
+    found = colours()[scheme]
+    for text in ("ink", "quiet", "link"):
+        for ground in ("ground", "card", "box"):
+            assert contrast(found[text], found[ground]) >= 4.5, (text, ground)  # WCAG 2.2, 1.4.3
+    assert contrast("#ffffff", "#2257d6") >= 4.5  # the button, in either scheme
+
+
+def test_a_page_has_its_colours_without_a_style_sheet_and_says_that_it_knows_the_dark() -> None:
+    found = colours()
+    assert found["light"].keys() >= found["dark"].keys() >= {"ink", "quiet", "link", "ground", "card", "box"}
+    for kind in KINDS:
+        page = rendered(a_mail(kind)).html
+        assert '<meta name="color-scheme" content="light dark">' in page
+        assert "<img" not in page
+
+
 # Locales
 
 
