@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -33,8 +34,12 @@ class Argon2Hasher:
             time_cost=time_cost, memory_cost=memory_cost, parallelism=parallelism
         )
         self._lane = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="argon2")
-        # What an unknown account's password is verified against, so that it costs what a known one's does.
-        self._nobodys = PasswordHash(self._argon2.hash(os.urandom(16)))
+        # What an unknown account's password is verified against, so that it costs what a known one's does. Not
+        # made by hashing, whose memory would stay with a worker that has nothing to do.
+        self._nobodys = PasswordHash(
+            f"$argon2id$v=19$m={memory_cost},t={time_cost},p={parallelism}"
+            f"${_random(argon2.DEFAULT_RANDOM_SALT_LENGTH)}${_random(argon2.DEFAULT_HASH_LENGTH)}"
+        )
 
     async def hash(self, password: Secret) -> PasswordHash:
         return PasswordHash(await self._in_lane(lambda: self._argon2.hash(_octets(password))))
@@ -57,6 +62,10 @@ class Argon2Hasher:
 
     async def _in_lane(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._lane, work)
+
+
+def _random(octets: int) -> str:
+    return base64.b64encode(os.urandom(octets)).rstrip(b"=").decode()
 
 
 def _octets(password: Secret) -> bytes:
