@@ -34,8 +34,8 @@ class Argon2Hasher:
             time_cost=time_cost, memory_cost=memory_cost, parallelism=parallelism
         )
         self._lane = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="argon2")
-        # What an unknown account's password is verified against, so that it costs what a known one's does. Not
-        # made by hashing, whose memory would stay with a worker that has nothing to do.
+        # What an unknown account's password is verified against, so that it costs what a known one's does.
+        # Not made by hashing, whose memory would stay with a worker that has nothing to do.
         self._nobodys = PasswordHash(
             f"$argon2id$v=19$m={memory_cost},t={time_cost},p={parallelism}"
             f"${_random(argon2.DEFAULT_RANDOM_SALT_LENGTH)}${_random(argon2.DEFAULT_HASH_LENGTH)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 import signal
 import socket
@@ -160,6 +161,9 @@ async def _running(container: Container, settings: Settings, app: Litestar) -> A
         # Not left to the first request: by then the keys may be sealed under a secret that comes after ours.
         with contextlib.suppress(Unavailable):
             await container.keyring().signing()
+        # What lives as long as the process need not be looked through again and again.
+        gc.collect()
+        gc.freeze()
         async with working(
             deliver_mail=deliver_mail,
             purge_expired=container.purge_expired(),

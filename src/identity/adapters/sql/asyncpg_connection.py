@@ -6,21 +6,24 @@ pool stays SQLAlchemy's.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import BindParameter, ColumnElement, Dialect, Executable
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import Pool, PoolProxiedConnection
+from sqlalchemy.pool import Pool, PoolProxiedConnection, QueuePool
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from identity.adapters.sql.connection import SqlConnection
 
 _DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+_turns: WeakKeyDictionary[AsyncEngine, asyncio.Semaphore] = WeakKeyDictionary()
 _MOST_COMPILED = 500  # all there are; each is made once, at the top of its module
 _VIOLATION = "23"  # the class of integrity constraint violations
 
@@ -31,6 +34,29 @@ _Columns = tuple[ColumnElement[Any], ...]
 @asynccontextmanager
 async def asyncpg_connection(engine: AsyncEngine) -> AsyncIterator[SqlConnection]:
     """A connection of the engine's pool."""
+    async with _turn(engine), _pooled(engine) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _turn(engine: AsyncEngine) -> AsyncIterator[None]:
+    """In the order of asking. In the pool, who comes later may be first, and each who waits costs a task."""
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)  # noqa: S101 - whose size is known
+    turns = _turns.setdefault(engine, asyncio.Semaphore(pool.size()))
+    if turns.locked():
+        async with asyncio.timeout(pool.timeout()):
+            await turns.acquire()
+    else:
+        await turns.acquire()
+    try:
+        yield
+    finally:
+        turns.release()
+
+
+@asynccontextmanager
+async def _pooled(engine: AsyncEngine) -> AsyncIterator[SqlConnection]:
     try:
         connection = AsyncpgConnection(await engine.raw_connection(), engine.pool)
     except engine.dialect.loaded_dbapi.Error as error:  # which an AsyncConnection would have wrapped
