@@ -66,7 +66,7 @@ async def _copy(
         for batch in _batches(rows):
             await connection.copy_records_to_table(table.strip('"'), records=batch, columns=columns)
             progress(done := done + len(batch))
-        # Or the first who read the rows, and autovacuum at any moment, would do it while something is measured.
+        # Or the first who read the rows, and autovacuum at any time, would do it while something is measured.
         await connection.execute(f"VACUUM (ANALYZE) {table}")
     finally:
         await connection.close()

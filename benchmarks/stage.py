@@ -90,7 +90,8 @@ class Stage:
             self._run(sync, threaded.service.database_url, range(USERS))
             self.sites["django"].mint()
         self.choices["gunicorn's worker class"] = "sync" if products[1] > products[0] else "gthread"
-        self.choices["sync against gthread, rates multiplied"] = f"{products[1] / products[0]:.2f}"
+        if all(products):  # else one of them refused requests, or let them wait for seconds
+            self.choices["sync against gthread, rates multiplied"] = f"{products[1] / products[0]:.2f}"
 
     def start_again(self, subject: str) -> dict[str, Any]:
         """The seconds to the first answer, and a worker's memory after one request of each kind."""
