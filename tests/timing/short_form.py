@@ -1,5 +1,6 @@
 """The short form of `make timing` (AU-7): no answer tells by its time whether there is an account.
 
+Not a part of `make test`: it measures best when nothing runs beside it, so `.ci/run` runs it by itself.
 To fail, a difference must be certain and larger than a fifth of a millisecond, three times in a row; or a
 planted one must be missed as often. So a machine that does something else besides is no reason to fail.
 """
