@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from identity.adapters.mail import wording
 from identity.adapters.mail.mime import parse_sender
 from identity.application.mail import (
+    AccountExistsMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -26,6 +27,7 @@ from identity.application.mail import (
     PasswordResetMail,
     SessionReusedMail,
     TestMail,
+    VerifyEmailMail,
 )
 from identity.domain.errors import MailDeferred
 from identity.domain.names import EmailAddress, Username
@@ -39,6 +41,8 @@ _READER: Any = {"to": EmailAddress("john@example.com"), "username": Username("jo
 _DEED: Any = {**_READER, "at": _SAMPLE_TIME, "client": Client(address="192.0.2.1", user_agent="curl/8.0")}
 _SAMPLES = (
     PasswordResetMail(**_READER, link=Secret("http://localhost/"), expires_in=timedelta(hours=1)),
+    VerifyEmailMail(**_READER, link=Secret("http://localhost/"), expires_in=timedelta(days=2)),
+    AccountExistsMail(**_DEED),
     PasswordChangedMail(**_DEED),
     SessionReusedMail(**_DEED, signed_out=Client(address="192.0.2.2", user_agent="curl/8.0")),
     NewDeviceMail(**_DEED),
