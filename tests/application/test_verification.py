@@ -253,6 +253,19 @@ class TestALoginOfAnUnverifiedAccount:
             waits.append(throttled.value.retry_after)
         assert waits[0] == waits[1]
 
+    async def test_does_not_tell_by_the_throttle_that_two_names_are_those_of_one_account(
+        self, required: World
+    ) -> None:
+        """Whoever asked for both knows otherwise that no account was opened, as the address was taken."""
+        await required.registered("alice")
+        for name, email in (("opened", "free@example.com"), ("kept", "alice@example.com")):
+            await opened(required, name, email)
+            for _ in range(5):
+                await refused(required, name)
+            with pytest.raises(Throttled):
+                await required.logged_in(name)
+            await refused(required, email, WRONG_PASSWORD)
+
     async def test_and_verifying_forgets_those_failures(self, required: World) -> None:
         await opened(required)
         link = await required.verification_link()

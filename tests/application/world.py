@@ -356,9 +356,7 @@ class World:
         self.request_verification = RequestVerification(
             begin=begin, count_request=count_request, clock=clock, randomness=randomness
         )
-        self.verify_email = VerifyEmail(
-            begin=begin, follow_link=follow_link, forgive_failures=forgive_failures, clock=clock
-        )
+        self.verify_email = VerifyEmail(begin=begin, follow_link=follow_link, clock=clock)
         self.deliver_mail = DeliverMail(
             read=read,
             begin=begin,

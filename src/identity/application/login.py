@@ -71,7 +71,7 @@ class LogIn:
         if is_oversized(password):
             raise LoginRefused
         user, key = await self._find(username)
-        may_enter = user is not None and (user.is_verified or not self.requires_verification)
+        may_enter = user is None or user.is_verified or not self.requires_verification
         is_good = await self.verify_password(
             password, user=user, named=key, client=client, may_enter=may_enter
         )

@@ -135,10 +135,13 @@ class VerifyPassword:
     async def __call__(
         self, password: Secret, *, user: User | None, named: str, client: Client, may_enter: bool = True
     ) -> bool:
-        """`named`: what they call the account, by which it is counted when there is none. Where they `may`
-        not `enter`, the right password counts as a failure too, or the throttle would tell it from others.
+        """`named`: what they call the account, by which it is counted when there is none.
+
+        `may_enter`: whether the right password is enough. Where it is not, it counts as a failure like any
+        other, and that as if there were no account: the throttle tells neither which password is right, nor
+        that two names are those of one account.
         """
-        account = f"name {named}" if user is None else f"id {user.id}"
+        account = f"id {user.id}" if user is not None and may_enter else f"name {named}"
         buckets = self.buckets.of_login(account, client)
         self.limiter.recall(*buckets, at=self.clock.now())  # who is known to be refused takes no turn
         deadline = self.lane.deadline()

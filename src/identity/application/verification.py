@@ -8,7 +8,7 @@ from identity.application.conflicts import retried_on_conflict
 from identity.application.links import FollowLink, RequestLink
 from identity.application.mail import MailKind
 from identity.application.ports import BeginUnitOfWork, Clock
-from identity.application.throttling import ForgiveFailures, Request
+from identity.application.throttling import Request
 from identity.domain.errors import OneTimeTokenRefused
 from identity.domain.events import EmailVerified
 from identity.domain.one_time_token import Purpose
@@ -27,9 +27,6 @@ class RequestVerification(RequestLink):
 class VerifyEmail:
     """Verifies the address of an account with the token of a mailed link.
 
-    The account's failures are forgotten: the right password was one of them, where only verified accounts
-    may log in.
-
     Raises:
         OneTimeTokenRefused: the token is wrong, spent, void, expired, another account's, or for an address
             that is the account's no more.
@@ -38,7 +35,6 @@ class VerifyEmail:
 
     begin: BeginUnitOfWork
     follow_link: FollowLink
-    forgive_failures: ForgiveFailures
     clock: Clock
 
     @retried_on_conflict
@@ -46,7 +42,6 @@ class VerifyEmail:
         user, _ = await self.follow_link(
             uidb64=uidb64, token=token, purpose=Purpose.VERIFY_EMAIL, client=client
         )
-        await self.forgive_failures(user, client)
         now = self.clock.now()
         async with self.begin() as uow:
             await uow.users.save(user.verified(at=now))

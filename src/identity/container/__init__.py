@@ -353,7 +353,6 @@ class Container(DeclarativeContainer):
         VerifyEmail,
         begin=begin,
         follow_link=follow_link,
-        forgive_failures=forgive_failures,
         clock=clock,
     )
     deliver_mail = Singleton(
