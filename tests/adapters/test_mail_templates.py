@@ -19,6 +19,7 @@ from identity.application import mail as mails
 from identity.application.composing import RECIPES
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.mail import (
+    AccountExistsMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -26,6 +27,7 @@ from identity.application.mail import (
     PasswordResetMail,
     SessionReusedMail,
     TestMail,
+    VerifyEmailMail,
 )
 from identity.domain.errors import MailDeferred
 from identity.domain.names import EmailAddress, Username
@@ -46,15 +48,16 @@ KINDS = [  # a slotted dataclass leaves the class that it was made from behind a
 ]
 
 
-NOTICES = [PasswordChangedMail, SessionReusedMail, NewDeviceMail]
+LINKS = [PasswordResetMail, VerifyEmailMail]
+NOTICES = [AccountExistsMail, PasswordChangedMail, SessionReusedMail, NewDeviceMail]
 
 
 def a_mail(
     kind: type[Mail] = PasswordResetMail, *, username: str = "ann.lee", client: Client = FIREFOX
 ) -> Mail:
     name = {"to": EmailAddress("Ann.Lee@example.org"), "username": Username(username)}
-    if kind is PasswordResetMail:
-        return PasswordResetMail(**name, link=Secret(LINK), expires_in=timedelta(minutes=90))
+    if kind in LINKS:
+        return kind(**name, link=Secret(LINK), expires_in=timedelta(minutes=90))
     if kind is SessionReusedMail:
         return SessionReusedMail(**name, at=NOW, client=client, signed_out=client)
     if kind in NOTICES:
@@ -67,8 +70,9 @@ def rendered(mail: Mail, *, overrides: Path | None = None, sender: str = SENDER)
 
 
 def test_the_kinds_of_mail_are_found() -> None:
-    assert set(KINDS) >= {PasswordResetMail, *NOTICES, TestMail}
+    assert set(KINDS) >= {*LINKS, *NOTICES, TestMail}
     assert template_name(PasswordResetMail) == "password_reset"
+    assert set(LINKS) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is not None}
     assert set(NOTICES) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is None}
 
 
@@ -93,7 +97,7 @@ def test_every_mail_of_ascii_values_travels_as_it_is(kind: type[Mail]) -> None:
     assert [part["Content-Transfer-Encoding"] for part in mime.iter_parts()] == ["7bit", "7bit"]
 
 
-@pytest.mark.parametrize("kind", [PasswordResetMail, *NOTICES])
+@pytest.mark.parametrize("kind", [*LINKS, *NOTICES])
 def test_a_mail_about_an_account_names_it_and_says_what_to_do_if_it_was_not_you(kind: type[Mail]) -> None:
     message = rendered(a_mail(kind))
     for body in (message.text, message.html):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 from identity.application.mail import (
+    AccountExistsMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -14,6 +15,7 @@ from identity.application.mail import (
     PasswordResetMail,
     SessionReusedMail,
     TestMail,
+    VerifyEmailMail,
 )
 from identity.application.ports import MailRenderer
 from identity.domain.names import EmailAddress, Username
@@ -39,6 +41,8 @@ def every_mail(*, username: str = "ann.lee", client: Client = _CLIENT) -> tuple[
     to, name = TO, Username(username)
     return (
         PasswordResetMail(to=to, username=name, link=Secret(LINK), expires_in=timedelta(minutes=90)),
+        VerifyEmailMail(to=to, username=name, link=Secret(LINK), expires_in=timedelta(days=2)),
+        AccountExistsMail(to=to, username=name, at=DATE, client=client),
         PasswordChangedMail(to=to, username=name, at=DATE, client=client),
         SessionReusedMail(to=to, username=name, at=DATE, client=client, signed_out=client),
         NewDeviceMail(to=to, username=name, at=DATE, client=client),
