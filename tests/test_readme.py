@@ -24,6 +24,7 @@ from litestar import Litestar
 from identity.adapters.jwt import keyring
 from identity.application import composing, signing_keys
 from identity.application.login import DEVICES_REMEMBERED
+from identity.application.registration import VERIFIED_WITHIN
 from identity.application.sessions import USE_NOTED_EVERY
 from identity.container import build_container
 from identity.domain import signing_key
@@ -64,6 +65,7 @@ UNDER_ANOTHER_HEADING = {
     "profile": ("Routes", "profile"),
     "health": ("Running it", "/health/ready"),
     "housekeeping": ("Commands", "identity purge"),
+    "verification": ("E-mail verification", "verify-email"),
     "signing_keys": ("Keys", "identity keys rotate"),
 }
 NO_FEATURES = {"__init__", "ports", "conflicts"}
@@ -501,6 +503,8 @@ def phrases() -> Sequence[str]:
         f"may be kept for {spelled(max_age // 60)} minutes",
         f"good until it expires, {spelled(defaults.access_lifetime // minute)} minutes at most",
         "good once and for an hour",
+        f"good once and for {spelled(defaults.verify_email_lifetime // day)} days",
+        f"kept for {spelled(VERIFIED_WITHIN // day)} days either way",
         f"at most {spelled(composing.LINKS_A_DAY)} are mailed to an account in a day",
         f"Within {spelled(int(worker.PAUSE))} seconds the first terminal prints the mail",
         "the server does so every hour",

@@ -20,6 +20,7 @@ from identity.application import mail as mails
 from identity.application.composing import RECIPES
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.mail import (
+    AccountExistsMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -27,6 +28,7 @@ from identity.application.mail import (
     PasswordResetMail,
     SessionReusedMail,
     TestMail,
+    VerifyEmailMail,
     kinds_of_mail,
 )
 from identity.domain.errors import MailDeferred
@@ -45,7 +47,8 @@ FIREFOX = Client(
 )
 KINDS = kinds_of_mail()
 LOCALES = ["de", "en"]
-NOTICES = [PasswordChangedMail, SessionReusedMail, NewDeviceMail]
+LINKS = [PasswordResetMail, VerifyEmailMail]
+NOTICES = [AccountExistsMail, PasswordChangedMail, SessionReusedMail, NewDeviceMail]
 
 
 def a_mail(
@@ -56,8 +59,8 @@ def a_mail(
     locale: str = "",
 ) -> Mail:
     name = {"to": EmailAddress("Ann.Lee@example.org"), "username": Username(username), "locale": locale}
-    if kind is PasswordResetMail:
-        return PasswordResetMail(**name, link=Secret(LINK), expires_in=timedelta(minutes=90))
+    if kind in LINKS:
+        return kind(**name, link=Secret(LINK), expires_in=timedelta(minutes=90))
     if kind is SessionReusedMail:
         return SessionReusedMail(**name, at=NOW, client=client, signed_out=client)
     if kind in NOTICES:
@@ -86,8 +89,9 @@ def write(folder: Path, **files: str) -> Path:
 
 
 def test_the_kinds_of_mail_are_found() -> None:
-    assert set(KINDS) >= {PasswordResetMail, *NOTICES, TestMail}
+    assert set(KINDS) >= {*LINKS, *NOTICES, TestMail}
     assert PasswordResetMail.name() == "password_reset"
+    assert set(LINKS) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is not None}
     assert set(NOTICES) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is None}
 
 
@@ -112,7 +116,7 @@ def test_every_mail_of_ascii_values_travels_as_it_is(kind: type[Mail]) -> None:
     assert [part["Content-Transfer-Encoding"] for part in mime.iter_parts()] == ["7bit", "7bit"]
 
 
-@pytest.mark.parametrize("kind", [PasswordResetMail, *NOTICES])
+@pytest.mark.parametrize("kind", [*LINKS, *NOTICES])
 def test_a_mail_about_an_account_names_it_and_says_what_to_do_if_it_was_not_you(kind: type[Mail]) -> None:
     message = rendered(a_mail(kind))
     for body in (message.text, message.html):

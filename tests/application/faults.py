@@ -42,7 +42,9 @@ SETTINGS = Settings(
     database_url="memory:",
     mail_url="memory:",
     secret=Secret("s" * 32),
+    email_verification="off",
     reset_url="https://app.example.org/reset-password/{uidb64}/{token}",
+    verify_email_url="https://app.example.org/verify-email/{uidb64}/{token}",
 )
 
 # What may go wrong with a call. Of a connection that was lost some libraries say nothing but this.
@@ -210,7 +212,7 @@ def is_use_case(kind: type) -> bool:
     return (
         is_dataclass(kind)
         and kind.__module__.startswith("identity.application.")
-        and "__call__" in vars(kind)
+        and any("__call__" in vars(each) for each in kind.__mro__)
     )
 
 

@@ -41,7 +41,7 @@ from identity.application.login import LogIn
 from identity.application.outbox import DeliverMail
 from identity.application.passwords import JudgePassword
 from identity.application.ports import UnitOfWork
-from identity.application.registration import RegisterUser
+from identity.application.registration import JudgeRegistration, RegisterUser
 from identity.application.sessions import Authenticate, LogOut, RefreshSession, SignTokens
 from identity.application.throttling import CountRequest, HashPassword, VerifyPassword
 from identity.domain.errors import AccessTokenRefused, TokenRefused
@@ -255,13 +255,16 @@ class Replica:
         hasher, limiter, lane = PlainHasher(), MemoryRateLimiter(), AsyncHashingLane(slots=1)
         hash_password = HashPassword(lane=lane, hasher=hasher)
         count_request = CountRequest(limiter=limiter, buckets=BUCKETS, clock=clock)
+        judge_password = JudgePassword(common_passwords=WordList([]), policy=PasswordPolicy())
         self.register_user = RegisterUser(
-            read=storage.read,
             begin=storage.begin,
             hash_password=hash_password,
-            count_request=count_request,
-            judge_password=JudgePassword(common_passwords=WordList([]), policy=PasswordPolicy()),
+            judge_registration=JudgeRegistration(
+                read=storage.read, count_request=count_request, judge_password=judge_password
+            ),
             clock=clock,
+            randomness=randomness,
+            verification_mail=False,
         )
         self.log_in = LogIn(
             read=storage.read,
@@ -277,6 +280,7 @@ class Replica:
             session_lifetime=SESSION_LIFETIME,
             sessions_per_account=SESSIONS_PER_ACCOUNT,
             new_device_mail=True,
+            requires_verification=False,
         )
         self.refresh_session = RefreshSession(
             begin=rival.begin,

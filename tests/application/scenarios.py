@@ -18,6 +18,7 @@ from tests.application.world import (
 
 from identity.adapters.memory import PlainHasher
 from identity.application.login import DEVICES_REMEMBERED
+from identity.application.registration import VERIFIED_WITHIN
 from identity.application.sessions import USE_NOTED_EVERY
 from identity.domain.secrets import Secret
 
@@ -46,6 +47,41 @@ async def registers_a_superuser(world: World) -> Act:
     return lambda: world.register_user(
         username="root", email="root@example.com", password=PASSWORD, superuser=True
     )
+
+
+async def registers_and_is_mailed(world: World) -> Act:
+    register_user = replace(world.register_user, verification_mail=True)
+    return lambda: register_user(username="bob", email="bob@example.com", password=PASSWORD)
+
+
+async def registers_blindly(world: World) -> Act:
+    return lambda: world.register_blindly(username="bob", email="bob@example.com", password=PASSWORD)
+
+
+async def registers_with_an_address_that_is_taken(world: World) -> Act:
+    return lambda: world.register_blindly(username="bob", email="alice@example.com", password=PASSWORD)
+
+
+async def asks_for_another_link(world: World) -> Act:
+    return lambda: world.request_verification(email="alice@example.com")
+
+
+async def verifies_the_address(world: World) -> Act:
+    await world.request_verification(email="alice@example.com")
+    link = await world.verification_link()
+    return lambda: world.verified(link)
+
+
+async def logs_in_before_it_is_verified(world: World) -> Act:
+    log_in = replace(world.log_in, requires_verification=True)
+    return lambda: log_in(username="alice", password=PASSWORD, client=BROWSER)
+
+
+async def purges_what_nobody_verified(world: World) -> Act:
+    await world.register_blindly(username="bob", email="bob@example.com", password=PASSWORD)
+    await world.delivered()
+    world.clock.advance(VERIFIED_WITHIN + timedelta(seconds=1))
+    return later(world, "purge_expired")
 
 
 async def logs_in(world: World) -> Act:
@@ -268,6 +304,13 @@ async def reencrypts_keys(world: World) -> Act:
 SCENARIOS: list[Scenario] = [
     registers,
     registers_a_superuser,
+    registers_and_is_mailed,
+    registers_blindly,
+    registers_with_an_address_that_is_taken,
+    asks_for_another_link,
+    verifies_the_address,
+    logs_in_before_it_is_verified,
+    purges_what_nobody_verified,
     logs_in,
     logs_in_by_address,
     logs_in_from_a_new_device,
@@ -309,6 +352,11 @@ SCENARIOS: list[Scenario] = [
 TRACES: dict[Scenario, list[str]] = {
     registers: ["audit_log.append"],
     registers_a_superuser: ["audit_log.append"],
+    registers_and_is_mailed: ["audit_log.append", "outbox.put"],
+    registers_blindly: ["audit_log.append", "outbox.put", "reservations.hold"],
+    registers_with_an_address_that_is_taken: ["audit_log.append", "outbox.put", "reservations.hold"],
+    asks_for_another_link: ["outbox.put"],
+    verifies_the_address: ["audit_log.append", "reservations.release"],
     logs_in: ["audit_log.append", "devices.see"],
     logs_in_from_a_new_device: ["audit_log.append", "devices.see", "outbox.put"],
     replays_a_superseded_token: ["audit_log.append", "outbox.put"],
@@ -322,6 +370,7 @@ TRACES: dict[Scenario, list[str]] = {
 }
 REFUSED = {
     fails_to_log_in,
+    logs_in_before_it_is_verified,
     replays_a_superseded_token,
     ends_a_session_that_is_over,
     changes_the_password_too_weakly,
@@ -330,6 +379,8 @@ REFUSED = {
 GOES_ON_ALL_THE_SAME = {authenticates_and_is_noted}
 """Where what cannot be noted is no reason to refuse what was asked for."""
 DELIVERIES = [
+    registers_and_is_mailed,
+    registers_with_an_address_that_is_taken,
     forgets_the_password,
     changes_the_password,
     resets_the_password,

@@ -32,6 +32,7 @@ from identity.adapters.memory import MemoryTokens
 from identity.application.composing import LINKS_A_DAY
 from identity.application.login import LogIn
 from identity.application.passwords import RequestReset
+from identity.application.registration import RegisterBlindly
 from identity.domain.errors import IdentityError, LoginRefused
 from identity.domain.names import EmailAddress
 from identity.domain.secrets import Secret
@@ -40,7 +41,14 @@ from identity.domain.user import User, user_reference
 
 Acts = Mapping[str, Callable[[], Awaitable[Any]]]
 
-NOT_FOR_EVERYBODY = {"FollowLink", "RetireKey", "SignTokens", "VerifyPassword"}
+NOT_FOR_EVERYBODY = {
+    "FollowLink",
+    "JudgeRegistration",
+    "RequestLink",
+    "RetireKey",
+    "SignTokens",
+    "VerifyPassword",
+}
 """Use cases that nobody reaches from outside: identifiers come from operators, or from other use cases."""
 
 
@@ -107,6 +115,79 @@ async def register_with_an_address_that_is_taken(world: World) -> Acts:
         )
         for name in ("alice", "carol", "dave")
     }
+
+
+async def log_in_where_addresses_have_to_be_verified(world: World) -> Acts:
+    """Also with the right password, of which nobody may learn that it is."""
+    acts = await log_in_by_name(world)
+    for name in ("alice", "dave"):
+        await verified(world, name)
+    for name in ("erin", "waiting"):
+        await world.registered(name)
+    await world.request_verification(email="waiting@example.com")
+    world.log_in = replace(world.log_in, requires_verification=True)
+    return acts | {
+        f"{name}, {kind} password": lambda name=name, password=password: world.log_in(
+            username=name, password=password, client=BROWSER
+        )
+        for name in ("erin", "waiting")
+        for kind, password in (("right", PASSWORD), ("wrong", WRONG_PASSWORD))
+    }
+
+
+async def register_where_addresses_have_to_be_verified(world: World) -> Acts:
+    users = await populated(world)
+    await verified(world, "alice")
+    former = EmailAddress("former@example.com")
+    async with world.storage.begin() as uow:
+        await uow.reservations.hold(former, user_id=users["dave"].id, until=world.clock.now())
+    return {
+        name: lambda name=name: world.register_blindly(
+            username="newcomer", email=f"{name}@example.com", password=PASSWORD, client=BROWSER
+        )
+        for name in ("free", "alice", "carol", "dave", "former")
+    }
+
+
+async def register_with_a_name_that_was_asked_for(world: World) -> Acts:
+    """Whether or not that has opened an account; one of long ago is no different."""
+    await populated(world)
+    for name, email in (("opened", "free"), ("kept", "alice")):
+        await world.register_blindly(username=name, email=f"{email}@example.com", password=PASSWORD)
+    return {
+        f"{name}, {email}": lambda name=name, email=email: world.register_blindly(
+            username=name, email=f"{email}@example.com", password=PASSWORD, client=BROWSER
+        )
+        for name in ("opened", "kept", "dave")
+        for email in ("new", "alice", "free")
+    }
+
+
+async def ask_for_another_link(world: World) -> Acts:
+    await populated(world)
+    await verified(world, "dave")
+    await world.registered("waiting")
+    await world.request_verification(email="waiting@example.com")
+    return {
+        name: lambda name=name: world.request_verification(email=f"{name}@example.com")
+        for name in ("nobody", "alice", "carol", "dave", "waiting")
+    }
+
+
+async def verify_with_a_bad_link(world: World) -> Acts:
+    users = await populated(world)
+    spent = await verified(world, "alice")
+    await world.request_verification(email="dave@example.com")
+    daves = await world.verification_link()
+    alice, carol = (user_reference(users[name].id) for name in ("alice", "carol"))
+    links = {
+        "unknown account": replace(daves, uidb64=user_reference(999)),
+        "wrong token": ResetLink(uidb64=alice, token="wrong"),
+        "disabled account": ResetLink(uidb64=carol, token="wrong"),
+        "another's token": replace(daves, uidb64=alice),
+        "spent token": spent,
+    }
+    return {name: lambda link=link: world.verified(link) for name, link in links.items()}
 
 
 async def forget_a_password(world: World) -> Acts:
@@ -196,6 +277,14 @@ async def log_out_of_a_session_that_is_over(world: World) -> Acts:
 # What they have in common
 
 
+async def verified(world: World, name: str) -> ResetLink:
+    """The link that was used for it."""
+    await world.request_verification(email=f"{name}@example.com")
+    link = await world.verification_link()
+    await world.verified(link)
+    return link
+
+
 async def populated(world: World) -> dict[str, User]:
     """alice and dave have accounts, and dave has never used his; that of carol is disabled."""
     users = {name: await world.registered(name) for name in ("alice", "carol", "dave")}
@@ -252,6 +341,11 @@ CASES = {
     log_in_with_an_endless_password: "log_in",
     register_with_a_name_that_is_taken: "register_user",
     register_with_an_address_that_is_taken: "register_user",
+    log_in_where_addresses_have_to_be_verified: "log_in",
+    register_where_addresses_have_to_be_verified: "register_blindly",
+    register_with_a_name_that_was_asked_for: "register_blindly",
+    ask_for_another_link: "request_verification",
+    verify_with_a_bad_link: "verify_email",
     forget_a_password: "request_reset",
     reset_with_a_bad_link: "reset_password",
     end_a_session_that_is_not_ones_own: "end_session",
@@ -305,7 +399,7 @@ def use_cases() -> set[type]:
 
 
 def is_use_case(kind: type) -> bool:
-    return inspect.iscoroutinefunction(inspect.unwrap(vars(kind).get("__call__", kind)))
+    return inspect.iscoroutinefunction(inspect.unwrap(inspect.getattr_static(kind, "__call__")))
 
 
 def takes_text(use_case: type) -> bool:
@@ -350,9 +444,32 @@ class AsksFirst(RequestReset):
         await super().__call__(email=email, **others)
 
 
+class WritesForTheRightOnly(LogIn):
+    async def _send_link(self, user: User | None) -> None:
+        if user is not None:
+            await super()._send_link(user)
+
+
+class OpensNothingForTheKnown(RegisterBlindly):
+    async def __call__(self, *, email: str, **others: Any) -> None:  # type: ignore[override]
+        async with self.begin() as uow:
+            if await uow.users.with_email(EmailAddress(email)) is not None:
+                return
+        await super().__call__(email=email, **others)
+
+
+RIGHT = {"erin, right password", "waiting, right password"}
+
+
 @pytest.mark.parametrize(
     ("planted", "case", "apart"),
     [
+        (WritesForTheRightOnly, log_in_where_addresses_have_to_be_verified, RIGHT),
+        (
+            OpensNothingForTheKnown,
+            register_where_addresses_have_to_be_verified,
+            {"alice", "carol", "dave"},
+        ),
         (LooksAgain, log_in_by_name, {"unknown", "garbage"}),
         (HashesForTheKnownOnly, log_in_by_address, {"unknown", "garbage"}),
         (ShowsTheDisabled, log_in_by_name, {"disabled", "disabled, right password"}),

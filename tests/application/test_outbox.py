@@ -19,7 +19,7 @@ from tests.application.world import (
     link_in,
 )
 
-from identity.application.mail import LEASE, Message, PasswordResetMail
+from identity.application.mail import LEASE, MailIntent, MailKind, Message, PasswordResetMail
 from identity.application.outbox import FIRST_DELAY, LONGEST_DELAY, MOST_ATTEMPTS, Outcome
 from identity.domain.errors import MailDeferred, MailRefused, OneTimeTokenRefused, TokenRefused
 from identity.domain.names import EmailAddress, Username
@@ -27,6 +27,7 @@ from identity.domain.secrets import Secret
 from identity.domain.user import User
 
 TICK = timedelta(microseconds=1)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -571,6 +572,43 @@ class TestAtMostFiveResetMailsADay:
             await self._ask(world)
         await world.changed(await world.logged_in("alice"))
         assert len(await world.delivered()) == 1
+
+
+class TestWhoIsWrittenTo:
+    async def put(self, world: World, user: User, *, to: EmailAddress | None = None) -> None:
+        async with world.storage.begin() as uow:
+            await uow.outbox.put(
+                MailIntent.about(
+                    user.id,
+                    MailKind.PASSWORD_CHANGED,
+                    id=f"{to} {len(world.storage.intents)}",
+                    at=world.clock.now(),
+                    to=to,
+                )
+            )
+
+    async def test_the_address_that_the_intent_names_if_it_is_another(
+        self, world: World, alice: User
+    ) -> None:
+        await self.put(world, alice, to=EmailAddress("Former@example.com"))
+        (mail,) = await world.delivered()
+        assert mail.to.value == "Former@example.com"
+        assert "alice" in mail.text
+
+    async def test_each_address_once(self, world: World, alice: User) -> None:
+        one, other = EmailAddress("one@example.com"), EmailAddress("other@example.com")
+        for to in (None, one, other, EmailAddress("ONE@example.com"), None):
+            await self.put(world, alice, to=to)
+        written_to = sorted(mail.to.value for mail in await world.delivered())
+        assert written_to == ["alice@example.com", "one@example.com", "other@example.com"]
+
+    async def test_nobody_whose_account_awaits_its_erasure(self, world: World, alice: User) -> None:
+        await self.put(world, alice)
+        await world.request_reset(email="alice@example.com")
+        async with world.storage.begin() as uow:
+            await uow.users.save(dataclasses.replace(alice, erasure_due_at=world.clock.now() + 14 * DAY))
+        assert await world.delivered() == []
+        assert world.waiting == []
 
 
 class TestNoSecretIsAtRest:

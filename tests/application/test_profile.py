@@ -17,6 +17,7 @@ class TestShowingAProfile:
             id=user.id,
             username="Alice",
             email="Alice@Example.com",
+            email_verified=False,
             date_joined=world.clock.now(),
             last_updated=world.clock.now(),
         )

@@ -246,14 +246,18 @@ class TestJudgingWithoutOpening:
     """What the command line asks for one field after the other."""
 
     async def test_what_is_not_given_is_not_judged(self, world: World) -> None:
-        assert await world.register_user.problems() == {}
-        assert await world.register_user.problems(username="alice") == {}
-        assert await world.register_user.problems(email="nonsense") == {"email": (SYNTAX,)}
-        assert await world.register_user.problems(password=Secret("short")) == {"password": (TOO_SHORT,)}
+        assert await world.register_user.judge_registration() == {}
+        assert await world.register_user.judge_registration(username="alice") == {}
+        assert await world.register_user.judge_registration(email="nonsense") == {"email": (SYNTAX,)}
+        assert await world.register_user.judge_registration(password=Secret("short")) == {
+            "password": (TOO_SHORT,)
+        }
 
     async def test_nothing_is_stored(self, world: World) -> None:
         before = world.state()
-        await world.register_user.problems(username="alice", email="alice@example.com", password=PASSWORD)
+        await world.register_user.judge_registration(
+            username="alice", email="alice@example.com", password=PASSWORD
+        )
         assert world.state() == before
 
 

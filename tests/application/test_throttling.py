@@ -14,6 +14,7 @@ from tests.application.world import (
     BUCKETS,
     NEW_PASSWORD,
     PASSWORD,
+    THREE_REQUESTS,
     WRONG_PASSWORD,
     World,
 )
@@ -39,7 +40,6 @@ NAMES = ["alice", "ALICE", " Alice ", "alice@example.com", "Alice@EXAMPLE.com"]
 SECOND = timedelta(seconds=1)
 FIVE_MINUTES = timedelta(minutes=5)
 TEN_PER_ADDRESS = replace(BUCKETS, failures_per_address=Window(limit=10, length=FIVE_MINUTES))
-THREE_REQUESTS = replace(BUCKETS, requests_per_address=Window(limit=3, length=FIVE_MINUTES))
 LIMITER_DOWN = Unavailable("the database cannot be reached")
 
 

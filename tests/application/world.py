@@ -36,7 +36,7 @@ from identity.application.own_sessions import EndAllSessions, EndOtherSessions, 
 from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
 from identity.application.ports import UnitOfWork
 from identity.application.profile import ShowProfile
-from identity.application.registration import RegisterUser
+from identity.application.registration import JudgeRegistration, RegisterBlindly, RegisterUser
 from identity.application.sessions import (
     Authenticate,
     LogOut,
@@ -52,6 +52,7 @@ from identity.application.throttling import (
     HashPassword,
     VerifyPassword,
 )
+from identity.application.verification import RequestVerification, VerifyEmail
 from identity.domain.names import Username
 from identity.domain.one_time_token import Purpose
 from identity.domain.password_policy import PasswordPolicy
@@ -71,10 +72,14 @@ SESSION_LIFETIME = timedelta(days=30)
 IDLE = timedelta(days=7)
 REUSE_WINDOW = timedelta(seconds=60)
 RESET_LIFETIME = timedelta(minutes=60)
+VERIFY_LIFETIME = timedelta(days=2)
 SESSIONS_PER_ACCOUNT = 50
 LINKS = {
     Purpose.RESET_PASSWORD: Link(
         url="https://app.example.org/reset-password/{uidb64}/{token}", lifetime=RESET_LIFETIME
+    ),
+    Purpose.VERIFY_EMAIL: Link(
+        url="https://app.example.org/verify-email/{uidb64}/{token}", lifetime=VERIFY_LIFETIME
     ),
 }
 
@@ -86,6 +91,7 @@ BUCKETS = Buckets(
     requests_per_address=Window(limit=1000, length=timedelta(minutes=5)),
 )
 UNLIMITED = replace(BUCKETS, per_account=Backoff(free=1_000_000, stop=1_000_000))
+THREE_REQUESTS = replace(BUCKETS, requests_per_address=Window(limit=3, length=timedelta(minutes=5)))
 SLOTS = 2
 
 BROWSER = Client(address="192.0.2.7", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
@@ -235,7 +241,11 @@ class World:
     """Every use case, named as in the container, over ports that a test can look into."""
 
     def __init__(
-        self, *, sessions_per_account: int = SESSIONS_PER_ACCOUNT, buckets: Buckets = BUCKETS
+        self,
+        *,
+        sessions_per_account: int = SESSIONS_PER_ACCOUNT,
+        buckets: Buckets = BUCKETS,
+        verification: str = "off",  # what a test finds in the outbox is its own matter
     ) -> None:
         self.tap = Tap()
         self.clock = FixedClock()
@@ -267,13 +277,23 @@ class World:
         )
 
         self._tokens = tokens
+        judge_registration = JudgeRegistration(
+            read=read, count_request=count_request, judge_password=judge_password
+        )
         self.register_user = RegisterUser(
-            read=read,
             begin=begin,
             hash_password=hash_password,
-            count_request=count_request,
-            judge_password=judge_password,
+            judge_registration=judge_registration,
             clock=clock,
+            randomness=randomness,
+            verification_mail=verification != "off",
+        )
+        self.register_blindly = RegisterBlindly(
+            begin=begin,
+            hash_password=hash_password,
+            judge_registration=replace(judge_registration, tells_of_addresses=False),
+            clock=clock,
+            randomness=randomness,
         )
         self.log_in = LogIn(
             read=read,
@@ -287,6 +307,7 @@ class World:
             session_lifetime=SESSION_LIFETIME,
             sessions_per_account=sessions_per_account,
             new_device_mail=True,
+            requires_verification=verification == "required",
         )
         self.refresh_session = RefreshSession(
             begin=begin,
@@ -321,16 +342,21 @@ class World:
         self.request_reset = RequestReset(
             begin=begin, count_request=count_request, clock=clock, randomness=randomness
         )
+        forgive_failures = ForgiveFailures(limiter=limiter, buckets=buckets, clock=clock)
         follow_link = FollowLink(read=read, count_request=count_request, clock=clock)
         self.reset_password = ResetPassword(
             begin=begin,
             follow_link=follow_link,
             hash_password=hash_password,
-            forgive_failures=ForgiveFailures(limiter=limiter, buckets=buckets, clock=clock),
+            forgive_failures=forgive_failures,
             judge_password=judge_password,
             clock=clock,
             randomness=randomness,
         )
+        self.request_verification = RequestVerification(
+            begin=begin, count_request=count_request, clock=clock, randomness=randomness
+        )
+        self.verify_email = VerifyEmail(begin=begin, follow_link=follow_link, clock=clock)
         self.deliver_mail = DeliverMail(
             read=read,
             begin=begin,
@@ -378,6 +404,14 @@ class World:
         await self.request_reset(email=email)
         (message,) = [mail for mail in await self.delivered() if "/reset-password/" in mail.text]
         return link_in(message)
+
+    async def verification_link(self) -> ResetLink:
+        """Of the one mail that waits."""
+        (message,) = [mail for mail in await self.delivered() if "/verify-email/" in mail.text]
+        return link_in(message)
+
+    async def verified(self, link: ResetLink) -> None:
+        await self.verify_email(uidb64=link.uidb64, token=Secret(link.token), client=BROWSER)
 
     async def disable(self, user: User) -> None:
         """As an operator will."""

@@ -218,7 +218,8 @@ def test_the_token_does_not_travel_in_clear_text(configured: pytest.MonkeyPatch,
 
 
 async def test_the_service_sends_its_mail_by_it(configured: pytest.MonkeyPatch, api: MailApi) -> None:
-    container = build_container(Settings(database_url="memory:", mail_url=MAILER))
+    settings = Settings(database_url="memory:", mail_url=MAILER, email_verification="off")
+    container = build_container(settings)
     await container.register_user()(
         username="john_doe", email="john@example.com", password=Secret("yourpassword123")
     )

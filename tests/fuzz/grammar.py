@@ -91,7 +91,8 @@ def _example(content: Mapping[str, Any]) -> Any:
 
 
 def _with_words(path: str, example: Mapping[str, Any]) -> Mapping[str, Any]:
-    token = "@link_token@" if "reset" in path else "@access@"
+    tokens = {"reset": "@reset_token@", "verify-email": "@verification_token@"}
+    token = next((word for part, word in tokens.items() if part in path), "@access@")
     words = {**HIS, "token": token}
     if "register" in path:
         words |= {"username": "@new_username@", "email": "@new_username@@example.com"}

@@ -15,6 +15,7 @@ from typing import Any
 from tests.fuzz.grammar import Request
 
 from identity.adapters.memory import FixedClock, PlainHasher
+from identity.application.links import RequestLink
 from identity.container import build_container
 from identity.domain.errors import IdentityError
 from identity.domain.secrets import Secret
@@ -27,7 +28,7 @@ SETTINGS: dict[str, Any] = {"database_url": "memory:", "mail_url": "memory:", "s
 SECONDS = 0.05  # of work, for one request (HT-7)
 LIFETIME = 400  # requests, after which a service starts anew: each makes the state larger that others copy
 HER_PASSWORD = "canary staple 9fK2mQ7xWv4T"
-LINK = re.compile(r"/reset-password/([\w-]+)/([\w-]+)")
+LINK = re.compile(r"/(?:reset-password|verify-email)/([\w-]+)/([\w-]+)")
 
 
 @dataclass
@@ -137,12 +138,16 @@ class Service:
             "session": claims["sid"],
             **self.her_words,
         }
-        if b"@link_token@" in request.body:
-            words["uidb64"], words["link_token"] = self.runner.run(self._link())
+        for word, ask in {
+            "reset_token": self.container.request_reset,
+            "verification_token": self.container.request_verification,
+        }.items():
+            if f"@{word}@".encode() in request.body:
+                words["uidb64"], words[word] = self.runner.run(self._link(ask()))
         return {f"@{name}@".encode(): text.encode() for name, text in words.items()}
 
-    async def _link(self) -> tuple[str, str]:
-        await self.container.request_reset()(email=f"{self.his_name}@example.com")
+    async def _link(self, ask: RequestLink) -> tuple[str, str]:
+        await ask(email=f"{self.his_name}@example.com")
         deliver_mail, sent = self.container.deliver_mail(), self.container.mailer().sent
         while await deliver_mail():
             pass

@@ -21,16 +21,17 @@ BODIES = {
         "old_password": "yourpassword123",
         "new_password": "yournewpassword123",
     },
+    "/api/auth/verify-email/": {"uidb64": "MQ", "token": "wrong"},
+    "/api/auth/resend-verification/": {"email": "john@example.com"},
     "/api/auth/forgot-password/": {"email": "john@example.com"},
     "/api/auth/reset-password/": {"uidb64": "MQ", "token": "wrong", "password": "newpassword123"},
 }
 """Every path that takes a body: its fields, each with a value that is in order."""
 
 FIELDS = [(path, field) for path, body in BODIES.items() for field in body]
+LINK_TOKENS = {("/api/auth/reset-password/", "token"), ("/api/auth/verify-email/", "token")}
 TRIMMED = [
-    (path, field)
-    for path, field in FIELDS
-    if "password" not in field and (path, field) != ("/api/auth/reset-password/", "token")
+    (path, field) for path, field in FIELDS if "password" not in field and (path, field) not in LINK_TOKENS
 ]
 PUBLIC = [path for path in BODIES if path.startswith("/api/auth/")]
 A_SESSION = "/api/user/sessions/{session_id}/"

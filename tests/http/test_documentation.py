@@ -26,6 +26,8 @@ from identity.settings import Settings
 
 OPERATIONS = {
     "register": "POST /api/auth/register/",
+    "verifyEmail": "POST /api/auth/verify-email/",
+    "requestVerification": "POST /api/auth/resend-verification/",
     "logIn": "POST /api/auth/login/",
     "refreshSession": "POST /api/auth/token/refresh/",
     "verifyToken": "POST /api/auth/token/verify/",
@@ -44,6 +46,7 @@ OPERATIONS = {
     "checkReadiness": "GET /health/ready",
 }
 OF_SESSIONS = {"listSessions", "endSession", "endOtherSessions", "logOutEverywhere"}
+OF_LINKS = {"verifyEmail", "resetPassword"}
 PROTECTED = {"showProfile", "changePassword", *OF_SESSIONS}
 BODILESS = {"showProfile", "getKeys", "checkLiveness", "checkReadiness", *OF_SESSIONS}
 
@@ -264,7 +267,7 @@ def test_every_operation_documents_its_refusals(document, operations, operation_
         expected |= {401}
     if operation_id == "endSession":
         expected |= {404}
-    if operation_id in {"logIn", "refreshSession", "register", "changePassword", "resetPassword"}:
+    if operation_id in {"logIn", "refreshSession", "register", "changePassword", *OF_LINKS}:
         expected |= {429}
     assert refusals == expected
     assert operation["security"] == ([{"bearer": []}] if operation_id in PROTECTED else [])
@@ -344,8 +347,7 @@ class Service:
     def mailed_token(self):
         self.deliver_mail()
         mails = "".join(mail.text for mail in self.container.mailer().sent)
-        [token] = set(re.findall(r"/reset-password/MQ/([\w-]+)", mails))
-        return token
+        return re.findall(r"/(?:verify-email|reset-password)/MQ/([\w-]+)", mails)[-1]
 
 
 @pytest.fixture
@@ -384,6 +386,8 @@ def test_the_examples_in_their_order_are_a_walk_through_the_service(service, ope
         return SimpleNamespace(**got.json())
 
     step("register")
+    step("requestVerification")
+    step("verifyEmail", token=service.mailed_token())
     session = step("logIn")
     step("showProfile", access=session.access)
     session = step("refreshSession", refresh=session.refresh)
@@ -420,6 +424,8 @@ REFUSED = {
         {"access": "$access", "old_password": JOHN["password"], "new_password": "john_doe"},
     ),
     ("requestPasswordReset", "not an address"): ("requestPasswordReset", {"email": "john"}),
+    ("requestVerification", "not an address"): ("requestVerification", {"email": "john"}),
+    ("verifyEmail", "mistake"): ("verifyEmail", {"uidb64": "MQ", "token": "email_verification_token"}),
     ("resetPassword", "mistake"): (
         "resetPassword",
         {"uidb64": "MQ", "token": "password_reset_token", "password": "newpassword123"},

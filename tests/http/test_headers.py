@@ -186,6 +186,8 @@ async def test_without_the_storage_every_path_asks_to_come_again(start):
             "old_password": "yourpassword123",
             "new_password": "newpassword123",
         },
+        "/api/auth/verify-email/": {"uidb64": "MQ", "token": "x"},
+        "/api/auth/resend-verification/": {"email": "john@example.com"},
         "/api/auth/forgot-password/": {"email": "john@example.com"},
         "/api/auth/reset-password/": {"uidb64": "MQ", "token": "x", "password": "newpassword123"},
     }.items():

@@ -48,6 +48,59 @@ async def test_asking_for_a_reset_says_the_same_to_everybody(populated):
     assert len(first) == 1
 
 
+async def test_asking_for_a_link_to_verify_says_the_same_to_everybody(populated):
+    service = populated
+    await service.register("done", "done@example.com")
+    await service.post("/api/auth/resend-verification/", {"email": "done@example.com"})
+    await service.deliver()
+    await service.post("/api/auth/verify-email/", service.link()._asdict())
+    service.disable("gone")
+    addresses = [f"{name}@example.com" for name in ("john", "nobody", "gone", "done", "JOHN")]
+    answers = set()
+    for _ in range(2):  # the second time while the first mails wait
+        for address in addresses:
+            answers.add(seen(await service.post("/api/auth/resend-verification/", {"email": address})))
+    assert [mail.to.value for mail in await service.deliver()] == ["john@example.com"]
+    assert [(status, body) for status, _, body in answers] == [
+        (200, b'{"message":"Verification instructions sent to your email"}')
+    ]
+
+
+async def test_registering_says_the_same_of_every_address_where_it_has_to_be_verified(start):
+    service = await start(email_verification="required")
+    await service.register()
+    addresses = ["john@example.com", "JOHN@example.com", "new@example.com", "newer@example.com"]
+    answers = {
+        seen(await registering(service, f"user{number}", address)) for number, address in enumerate(addresses)
+    }
+    assert [(status, body) for status, _, body in answers] == [
+        (201, b'{"message":"User created successfully"}')
+    ]
+    again = {
+        (await registering(service, f"user{number}", "newest@example.com")).text
+        for number in range(len(addresses))
+    }
+    assert again == {'{"username":["A user with that username already exists."]}'}
+
+
+async def test_a_login_says_the_same_whatever_is_wrong_where_addresses_have_to_be_verified(start):
+    service = await start(email_verification="required")
+    await service.register()
+    attempts = [
+        {"username": "john_doe", "password": "yourpassword123"},
+        {"username": "john_doe", "password": "not the password"},
+        {"username": "nobody", "password": "yourpassword123"},
+    ]
+    answers = {seen(await service.post("/api/auth/login/", attempt)) for attempt in attempts}
+    assert len(answers) == 1
+    assert {status for status, _, _ in answers} == {401}
+
+
+async def registering(service, username, email):
+    body = {"username": username, "email": email, "password": "yourpassword123"}
+    return await service.post("/api/auth/register/", body)
+
+
 async def test_and_goes_on_when_an_account_has_had_all_its_mails_of_the_day(populated):
     service = populated
     for _ in range(5):

@@ -44,6 +44,7 @@ async def test_the_profile_is_that_of_the_original_s_example(service, path):
             "id": 1,
             "username": "john_doe",
             "email": "john@example.com",
+            "email_verified": False,
             "date_joined": "2024-12-19T10:00:00Z",
             "last_updated": "2024-12-19T10:00:00Z",
         },

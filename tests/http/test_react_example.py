@@ -27,6 +27,7 @@ async def test_the_app_of_the_original_works_unchanged(service):
         "id": 1,
         "username": "john_doe",
         "email": "john@example.com",
+        "email_verified": False,
         "date_joined": "2026-01-01T12:00:00Z",
         "last_updated": "2026-01-01T12:00:00Z",
     }

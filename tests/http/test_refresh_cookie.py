@@ -305,6 +305,9 @@ async def test_no_body_of_any_route_ever_has_a_refresh_token(service):
     passwords = {"old_password": PASSWORD, "new_password": "yournewpassword123"}
     await walk("POST", "/api/user/change-password/", passwords)
     await walk("POST", "/api/user/sessions/revoke-others/")
+    await walk("POST", "/api/auth/resend-verification/", {"email": "john@example.com"})
+    await service.deliver()
+    await walk("POST", "/api/auth/verify-email/", service.link()._asdict())
     await walk("POST", "/api/auth/forgot-password/", {"email": "john@example.com"})
     await service.deliver()
     reset = {**service.link()._asdict(), "password": "newpassword123"}

@@ -265,7 +265,12 @@ async def test_fields_that_are_not_asked_for_change_nothing(service):
             {"is_admin": True},
             {"is_staff": True, "is_superuser": True, "superuser": True, "superuser_since": "2020-01-01"},
             {"id": 4711, "user_id": 4711, "pk": 4711},
-            {"email_verified": True, "disabled_at": "2020-01-01", "date_joined": "2020-01-01T00:00:00Z"},
+            {
+                "email_verified": True,
+                "email_verified_at": "2020-01-01T00:00:00Z",
+                "disabled_at": "2020-01-01",
+                "date_joined": "2020-01-01T00:00:00Z",
+            },
             {"password_hash": "plain$1$00", "client": {}, "__proto__": {"is_admin": True}},
         ),
         start=1,
@@ -276,8 +281,9 @@ async def test_fields_that_are_not_asked_for_change_nothing(service):
         assert (await service.profile(access)).json() == {
             "id": number,
             **names,
+            "email_verified": False,
             "date_joined": "2026-01-01T12:00:00Z",
             "last_updated": "2026-01-01T12:00:00Z",
         }
         user = service.user(f"user{number}")
-        assert (user.superuser_since, user.disabled_at) == (None, None)
+        assert (user.superuser_since, user.disabled_at, user.email_verified_at) == (None, None, None)

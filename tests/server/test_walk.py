@@ -9,6 +9,7 @@ import time
 import jwt
 import pytest
 from tests.databases import KINDS
+from tests.server.conftest import eventually
 
 pytestmark = pytest.mark.parametrize("kind", KINDS, scope="module")
 
@@ -85,4 +86,37 @@ def test_an_account_goes_from_registration_to_logout(serve, smtp, new_database):
     assert server.stop() == 0
     assert len(smtp.to("john", "Reset")) == 1
     assert len(smtp.to("john", "changed")) == 2
+    assert " ERROR " not in server.text
+
+
+def test_an_address_is_verified_before_anybody_logs_in(serve, smtp, new_database):
+    server = serve(mail_url=smtp.url, email_verification="required", **new_database())
+
+    def post(path, body):
+        answer = server.post(path, body)
+        return answer.status_code, answer.json()
+
+    opened = (201, {"message": "User created successfully"})
+    refused = (401, {"detail": "No active account found with the given credentials"})
+    john = {"username": "john_doe", "password": JOHN["password"]}
+    assert post("/api/auth/register/", JOHN) == opened
+    first = smtp.arrives("john", "Confirm").get_body(("plain",)).get_content()
+    assert post("/api/auth/login/", john) == refused
+    eventually(lambda: len(smtp.to("john", "Confirm")) == 2)  # the fresh link
+
+    found = re.search(r"http://localhost:3000/verify-email/([\w-]+)/([\w-]+)", first)
+    assert found
+    link = {"uidb64": found[1], "token": found[2]}
+    assert post("/api/auth/verify-email/", link) == (200, {"message": "Email verified successfully"})
+    assert post("/api/auth/verify-email/", link) == (400, {"error": "Invalid or expired token."})
+    status, tokens = post("/api/auth/login/", john)
+    assert status == 200
+    assert server.get("/api/user/profile/", access=tokens["access"]).json()["email_verified"] is True
+
+    assert post("/api/auth/register/", JOHN | {"username": "johnny"}) == opened
+    assert "john_doe" in smtp.arrives("john", "already").get_body(("plain",)).get_content()
+    taken = (400, {"username": ["A user with that username already exists."]})
+    new = {"username": "johnny", "email": "new@example.com", "password": JOHN["password"]}
+    assert post("/api/auth/register/", new) == taken
+    assert server.stop() == 0
     assert " ERROR " not in server.text

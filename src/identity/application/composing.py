@@ -11,6 +11,7 @@ from identity.application.conflicts import retried_on_conflict
 from identity.application.links import Link
 from identity.application.mail import (
     LEASE,
+    AccountExistsMail,
     Mail,
     MailIntent,
     MailKind,
@@ -18,6 +19,7 @@ from identity.application.mail import (
     PasswordChangedMail,
     PasswordResetMail,
     SessionReusedMail,
+    VerifyEmailMail,
 )
 from identity.application.ports import BeginUnitOfWork, Clock, Randomness, UnitOfWork
 from identity.domain.names import EmailAddress
@@ -54,6 +56,10 @@ def _what_ended(intent: MailIntent) -> dict[str, Any]:
 
 RECIPES: Mapping[MailKind, Recipe] = {
     MailKind.PASSWORD_RESET: Recipe(PasswordResetMail, purpose=Purpose.RESET_PASSWORD),
+    MailKind.VERIFY_EMAIL: Recipe(
+        VerifyEmailMail, purpose=Purpose.VERIFY_EMAIL, is_pointless=lambda user: user.is_verified
+    ),
+    MailKind.ACCOUNT_EXISTS: Recipe(AccountExistsMail, _what_happened),
     MailKind.PASSWORD_CHANGED: Recipe(PasswordChangedMail, _what_happened),
     MailKind.SESSION_REUSED: Recipe(SessionReusedMail, _what_ended),
     MailKind.NEW_DEVICE: Recipe(NewDeviceMail, _what_happened),

@@ -9,11 +9,13 @@ from datetime import timedelta
 from identity.application.conflicts import retried_on_conflict
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.ports import BeginUnitOfWork, Clock, RateLimiter, UnitOfWork
+from identity.domain.events import RegistrationLapsed
 
 # Longer than any clock may step back: what is deleted is refused for want of a row, and stays refused.
 KEPT_AFTER_EXPIRY = timedelta(days=2)
 DEAD_LETTERS_KEPT = timedelta(days=30)
 BATCH = 500  # rows in one transaction, which others may have to wait for
+BATCH_OF_ACCOUNTS = 50  # each of which takes several statements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +27,17 @@ class Purged:
     one_time_tokens: int
     dead_letters: int
     rate_limits: int
+    reservations: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeExpired:
     """Deletes sessions and one-time tokens long expired, devices long unseen, dead letters of 30 days ago,
-    and what the throttle has forgotten."""
+    what the throttle has forgotten, and reserved names whose time is over.
+
+    With its name goes an account that was to be verified within that time: an account and a name that was
+    only reserved end together, so that nobody can tell which it was.
+    """
 
     begin: BeginUnitOfWork
     limiter: RateLimiter
@@ -46,8 +53,19 @@ class PurgeExpired:
                 lambda uow: uow.one_time_tokens.purge(expired_before=expired, limit=BATCH)
             ),
             dead_letters=await self._stored(lambda uow: uow.outbox.purge(dead_before=died, limit=BATCH)),
+            reservations=await self._stored(self._end_reservations),
             rate_limits=await _all(lambda: self.limiter.purge(ended_before=expired, limit=BATCH)),
         )
+
+    async def _end_reservations(self, uow: UnitOfWork) -> int:
+        now = self.clock.now()
+        holders = await uow.reservations.purge(ended_before=now, limit=BATCH_OF_ACCOUNTS)
+        for user_id in filter(None, holders):
+            user = await uow.users.get(user_id)
+            is_unused = user is not None and not user.is_verified and user.last_login_at is None
+            if user is not None and is_unused and await uow.users.erase(user):
+                await uow.audit_log.append(RegistrationLapsed(at=now, user_id=user_id))
+        return len(holders)
 
     async def _stored(self, purge: Callable[[UnitOfWork], Awaitable[int]]) -> int:
         async def batch() -> int:

@@ -1,16 +1,21 @@
-"""Links that are mailed: where they lead, and whose they are."""
+"""Links that are mailed: where they lead, asking for one, and whose it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
-from identity.application.ports import Clock, ReadUnitOfWork
+from identity.application.conflicts import retried_on_conflict
+from identity.application.mail import MailIntent, MailKind
+from identity.application.ports import BeginUnitOfWork, Clock, Randomness, ReadUnitOfWork
 from identity.application.throttling import CountRequest, Request
-from identity.domain.errors import OneTimeTokenRefused
+from identity.domain.errors import InvalidInput, OneTimeTokenRefused, Throttled
+from identity.domain.names import EmailAddress
 from identity.domain.one_time_token import UNDOING, OneTimeToken, Purpose
 from identity.domain.secrets import Secret
-from identity.domain.session import Client
+from identity.domain.session import UNKNOWN_CLIENT, Client
+from identity.domain.text import Malformed
 from identity.domain.user import User, parse_user_reference, user_reference
 
 
@@ -25,6 +30,46 @@ class Link:
     def to(self, user: User, token: Secret) -> Secret:
         link = self.url.replace("{uidb64}", user_reference(user.id)).replace("{token}", token.reveal())
         return Secret(link)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLink:
+    """Asks for a mail with a link. Blind: the same one insert, whether or not the address is anybody's.
+
+    Whoever asks too often is not told, and nothing is written.
+
+    Raises:
+        InvalidInput: the text is not an e-mail address.
+    """
+
+    kind: ClassVar[MailKind]
+    counted_as: ClassVar[Request]
+
+    begin: BeginUnitOfWork
+    count_request: CountRequest
+    clock: Clock
+    randomness: Randomness
+
+    @retried_on_conflict
+    async def __call__(self, *, email: str, client: Client = UNKNOWN_CLIENT, language: str = "") -> None:
+        """`language`: the tag of the one that whoever asks would like the mail to be in."""
+        try:
+            address = EmailAddress.parse(email)
+        except Malformed as malformed:
+            raise InvalidInput({"email": malformed.problems}) from None
+        try:
+            await self.count_request(self.counted_as, client)
+        except Throttled:
+            return
+        intent = MailIntent(
+            id=self.randomness.identifier(),
+            kind=self.kind,
+            created_at=self.clock.now(),
+            email_key=address.key,
+            values={"language": language} if language else {},
+        )
+        async with self.begin() as uow:
+            await uow.outbox.put(intent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,10 +35,15 @@ class LogIn:
     Its owner gets a mail when the device has not been seen for 90 days, but not for the first login.
 
     A text with an `@` is looked up as an address only, so that no username can stand in for an address.
-    Unknown, wrong and disabled make the same port calls and take the same time.
+    Unknown, wrong and closed make the same port calls and take the same time.
+
+    Where verification is required, an account whose address is not verified is refused too, and with the
+    right password its owner gets a fresh link. Every other refusal then writes the same for a reader who is
+    nobody, or the time would tell which password was right.
 
     Raises:
-        LoginRefused: there is no such account, the password is another one, or the account is disabled.
+        LoginRefused: there is no such account, the password is another one, the account is closed, or its
+            address is not verified as it has to be.
         InvalidInput: a field is blank.
         Throttled: there were too many failures, of the account or from the address.
     """
@@ -54,6 +59,7 @@ class LogIn:
     session_lifetime: timedelta
     sessions_per_account: int
     new_device_mail: bool
+    requires_verification: bool
 
     @retried_on_conflict
     async def __call__(
@@ -65,8 +71,13 @@ class LogIn:
         if is_oversized(password):
             raise LoginRefused
         user, key = await self._find(username)
-        is_good = await self.verify_password(password, user=user, named=key, client=client)
-        if user is None or not is_good:
+        may_enter = user is None or user.is_verified or not self.requires_verification
+        is_good = await self.verify_password(
+            password, user=user, named=key, client=client, may_enter=may_enter
+        )
+        if user is None or not is_good or not may_enter:
+            if self.requires_verification:
+                await self._send_link(user if is_good else None)
             raise LoginRefused
         outdated = self.hasher.needs_rehash(user.password_hash)
         rehashed = await self.hash_password(password) if outdated else None
@@ -101,6 +112,17 @@ class LogIn:
                 return await uow.users.with_email(address), address.key
             name = Username(text)
             return await uow.users.with_username(name), name.key
+
+    async def _send_link(self, user: User | None) -> None:
+        nobody = self.randomness.identifier()
+        intent = MailIntent(
+            id=self.randomness.identifier(),
+            kind=MailKind.VERIFY_EMAIL,
+            created_at=self.clock.now(),
+            email_key=nobody if user is None else user.email.key,
+        )
+        async with self.begin() as uow:
+            await uow.outbox.put(intent)
 
     def _notice(self, user: User, *, client: Client, at: datetime) -> MailIntent:
         return MailIntent.about(

@@ -22,6 +22,8 @@ class MailKind(StrEnum):
     PASSWORD_CHANGED = "password_changed"
     SESSION_REUSED = "session_reused"
     NEW_DEVICE = "new_device"
+    VERIFY_EMAIL = "verify_email"
+    ACCOUNT_EXISTS = "account_exists"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,20 @@ class SessionReusedMail(Mail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDeviceMail(Mail):
+    at: datetime
+    client: Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyEmailMail(Mail):
+    link: Secret
+    expires_in: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountExistsMail(Mail):
+    """To whoever wanted another account with the same address, or whose address somebody else gave."""
+
     at: datetime
     client: Client
 

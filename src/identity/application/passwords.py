@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from identity.application.conflicts import retried_on_conflict
-from identity.application.links import FollowLink
+from identity.application.links import FollowLink, RequestLink
 from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import (
     BeginUnitOfWork,
@@ -18,7 +18,6 @@ from identity.application.ports import (
 )
 from identity.application.sessions import Principal, find_live
 from identity.application.throttling import (
-    CountRequest,
     ForgiveFailures,
     HashPassword,
     Request,
@@ -28,7 +27,6 @@ from identity.domain.errors import (
     AccessTokenRefused,
     InvalidInput,
     OneTimeTokenRefused,
-    Throttled,
     WrongPassword,
 )
 from identity.domain.events import PasswordChanged, PasswordReset
@@ -37,7 +35,7 @@ from identity.domain.one_time_token import Purpose
 from identity.domain.password_policy import PasswordPolicy, is_oversized
 from identity.domain.secrets import Secret
 from identity.domain.session import UNKNOWN_CLIENT, Client
-from identity.domain.text import BLANK, Malformed
+from identity.domain.text import BLANK
 from identity.domain.user import User
 
 
@@ -117,46 +115,17 @@ class ChangePassword:
         return found[1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestReset:
-    """Asks for a mail with a reset link. Blind: the same one insert, whether or not the address is anybody's.
+class RequestReset(RequestLink):
+    """Asks for a mail with a reset link."""
 
-    Whoever asks too often is not told, and nothing is written.
-
-    Raises:
-        InvalidInput: the text is not an e-mail address.
-    """
-
-    begin: BeginUnitOfWork
-    count_request: CountRequest
-    clock: Clock
-    randomness: Randomness
-
-    @retried_on_conflict
-    async def __call__(self, *, email: str, client: Client = UNKNOWN_CLIENT, language: str = "") -> None:
-        """`language`: the tag of the one that whoever asks would like the mail to be in."""
-        try:
-            address = EmailAddress.parse(email)
-        except Malformed as malformed:
-            raise InvalidInput({"email": malformed.problems}) from None
-        try:
-            await self.count_request(Request.FORGOT_PASSWORD, client)
-        except Throttled:
-            return
-        intent = MailIntent(
-            id=self.randomness.identifier(),
-            kind=MailKind.PASSWORD_RESET,
-            created_at=self.clock.now(),
-            email_key=address.key,
-            values={"language": language} if language else {},
-        )
-        async with self.begin() as uow:
-            await uow.outbox.put(intent)
+    kind = MailKind.PASSWORD_RESET
+    counted_as = Request.FORGOT_PASSWORD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetPassword:
-    """Sets a new password with the token of a mailed link. All sessions end, and the owner gets a mail.
+    """Sets a new password with the token of a mailed link, which also shows whose the address is. All
+    sessions end, and the owner gets a mail.
 
     A bad token is refused before anything is hashed or judged. An unacceptable password does not spend it.
     With a good one the account's failures are forgotten, so that nobody's guesses keep its owner out.
@@ -193,11 +162,12 @@ class ResetPassword:
         )
         async with self.begin() as uow:
             # The account first, as everybody locks it: the other order could end in a deadlock.
-            await uow.users.save(user.with_password(password_hash, at=now))
+            await uow.users.save(user.with_password(password_hash, at=now).verified(at=now))
             if not await uow.one_time_tokens.spend(
                 token.digest(), purpose=Purpose.RESET_PASSWORD, user_id=user.id, at=now
             ):
                 raise OneTimeTokenRefused
+            await uow.reservations.release(user.username, user_id=user.id)
             await uow.sessions.revoke_all(user.id, at=now)
             await uow.one_time_tokens.void(user.id, at=now)
             await uow.audit_log.append(PasswordReset(at=now, user_id=user.id, client=client))

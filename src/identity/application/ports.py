@@ -33,8 +33,7 @@ class Users(Protocol):
         """Stores a new account and gives it an id that no account has ever had.
 
         Raises:
-            UsernameTaken, EmailTaken: another account has the key, or it is reserved. The unit of work is
-                over then.
+            UsernameTaken, EmailTaken: another has the key, or it is reserved. The unit of work is over then.
         """
 
     async def add_or_find(self, user: NewUser) -> tuple[User, bool]:
@@ -57,8 +56,8 @@ class Users(Protocol):
 
         Raises:
             Conflict: the stored version is not `user.version` any more, or the account is gone.
-            UsernameTaken, EmailTaken: another account has the key. That it is not reserved is for the caller
-                to ask afterwards, by `Reservations.is_held`, when a name was changed.
+            UsernameTaken, EmailTaken: another account has the key. Who changes a name asks afterwards, by
+                `Reservations.is_held`, whether it is reserved.
         """
 
     async def erase(self, user: User) -> bool:
@@ -80,9 +79,8 @@ class Users(Protocol):
 class Reservations(Protocol):
     """Names that are kept, for an account or for nobody, so that no other account gets them.
 
-    One that has ended holds until it is purged. An account is added or renamed before its names are looked
-    for or held here, by everybody: then the unique key of the one makes the second wait for the first, and
-    find the other, and there is no deadlock.
+    One that has ended holds until it is purged. Everybody adds or renames an account before they look for a
+    name here or hold one: so the second waits for the first, finds what it holds, and there is no deadlock.
     """
 
     async def hold(self, name: Username | EmailAddress, *, user_id: int | None, until: datetime) -> None:

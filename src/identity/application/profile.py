@@ -15,6 +15,7 @@ class Profile:
     id: int
     username: str
     email: str
+    email_verified: bool
     date_joined: datetime
     last_updated: datetime
     """When the password was last changed; at first, when the account was opened."""
@@ -25,6 +26,7 @@ class Profile:
             id=user.id,
             username=user.username.value,
             email=user.email.value,
+            email_verified=user.is_verified,
             date_joined=user.joined_at,
             last_updated=user.password_changed_at,
         )

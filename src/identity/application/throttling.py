@@ -30,6 +30,7 @@ class Request(StrEnum):
 
     REGISTER = "register"
     FORGOT_PASSWORD = "forgot password"
+    RESEND_VERIFICATION = "resend verification"
     REFUSED_LINK = "refused link"
     REFUSED_REFRESH = "refused refresh"
 
@@ -131,9 +132,16 @@ class VerifyPassword:
     hasher: PasswordHasher
     clock: Clock
 
-    async def __call__(self, password: Secret, *, user: User | None, named: str, client: Client) -> bool:
-        """`named`: what they call the account, by which it is counted when there is none."""
-        account = f"name {named}" if user is None else f"id {user.id}"
+    async def __call__(
+        self, password: Secret, *, user: User | None, named: str, client: Client, may_enter: bool = True
+    ) -> bool:
+        """`named`: what they call the account, by which it is counted when there is none.
+
+        `may_enter`: whether the right password is enough. Where it is not, it counts as a failure like any
+        other, and that as if there were no account: the throttle tells neither which password is right, nor
+        that two names are those of one account.
+        """
+        account = f"id {user.id}" if user is not None and may_enter else f"name {named}"
         buckets = self.buckets.of_login(account, client)
         self.limiter.recall(*buckets, at=self.clock.now())  # who is known to be refused takes no turn
         deadline = self.lane.deadline()
@@ -145,6 +153,6 @@ class VerifyPassword:
                     break
             await asyncio.sleep(ANOTHER_TURN_AFTER)
         is_good = matches and user is not None and not user.is_closed
-        settle = self.limiter.succeed if is_good else self.limiter.fail
+        settle = self.limiter.succeed if is_good and may_enter else self.limiter.fail
         await settle(*reservations, at=self.clock.now())
         return is_good

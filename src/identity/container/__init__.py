@@ -37,7 +37,7 @@ from identity.application.own_sessions import EndAllSessions, EndOtherSessions, 
 from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
 from identity.application.ports import Mailer, PasswordHasher
 from identity.application.profile import ShowProfile
-from identity.application.registration import RegisterUser
+from identity.application.registration import JudgeRegistration, RegisterBlindly, RegisterUser
 from identity.application.sessions import Authenticate, LogOut, RefreshSession, SignTokens, VerifyToken
 from identity.application.signing_keys import (
     ListKeys,
@@ -55,6 +55,7 @@ from identity.application.throttling import (
     HashPassword,
     VerifyPassword,
 )
+from identity.application.verification import RequestVerification, VerifyEmail
 from identity.container.hashing import (
     argon2_of,
     hasher_kind,
@@ -122,6 +123,14 @@ def buckets(settings: Settings, secret: Secret) -> Buckets:
         failures_per_address=Window(limit=settings.address_failures, length=FIVE_MINUTES),
         requests_per_address=Window(limit=settings.address_requests, length=FIVE_MINUTES),
     )
+
+
+def mails_links_at_registration(settings: Settings) -> bool:
+    return settings.email_verification != "off"
+
+
+def requires_verification(settings: Settings) -> bool:
+    return settings.email_verification == "required"
 
 
 class Container(DeclarativeContainer):
@@ -253,14 +262,39 @@ class Container(DeclarativeContainer):
         },
     )
 
-    register_user = Singleton(
-        RegisterUser,
+    judge_registration = Singleton(
+        JudgeRegistration, read=read, count_request=count_request, judge_password=judge_password
+    )
+    judge_registration_blindly = Singleton(
+        JudgeRegistration,
         read=read,
-        begin=begin,
-        hash_password=hash_password,
         count_request=count_request,
         judge_password=judge_password,
+        tells_of_addresses=False,
+    )
+    register_user = Singleton(
+        RegisterUser,
+        begin=begin,
+        hash_password=hash_password,
+        judge_registration=judge_registration,
         clock=clock,
+        randomness=randomness,
+        verification_mail=Singleton(mails_links_at_registration, settings),
+    )
+    register_blindly = Singleton(
+        RegisterBlindly,
+        begin=begin,
+        hash_password=hash_password,
+        judge_registration=judge_registration_blindly,
+        clock=clock,
+        randomness=randomness,
+    )
+    # For strangers. An operator registers people by `register_user`, and is told all there is to know.
+    open_account = Selector(
+        given.email_verification,
+        off=register_user,
+        optional=register_user,
+        required=register_blindly,
     )
     log_in = Singleton(
         LogIn,
@@ -275,6 +309,7 @@ class Container(DeclarativeContainer):
         session_lifetime=given.refresh_lifetime,
         sessions_per_account=given.sessions_per_account,
         new_device_mail=given.new_device_mail,
+        requires_verification=Singleton(requires_verification, settings),
     )
     refresh_session = Singleton(
         RefreshSession,
@@ -328,6 +363,15 @@ class Container(DeclarativeContainer):
         judge_password=judge_password,
         clock=clock,
         randomness=randomness,
+    )
+    request_verification = Singleton(
+        RequestVerification, begin=begin, count_request=count_request, clock=clock, randomness=randomness
+    )
+    verify_email = Singleton(
+        VerifyEmail,
+        begin=begin,
+        follow_link=follow_link,
+        clock=clock,
     )
     deliver_mail = Singleton(
         DeliverMail,

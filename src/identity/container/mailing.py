@@ -75,7 +75,10 @@ def directory_mailer(settings: Settings) -> DirectoryMailer:
 
 
 def links(settings: Settings) -> Mapping[Purpose, Link]:
-    given = {Purpose.RESET_PASSWORD: (settings.reset_url, settings.reset_lifetime)}
+    given = {
+        Purpose.RESET_PASSWORD: (settings.reset_url, settings.reset_lifetime),
+        Purpose.VERIFY_EMAIL: (settings.verify_email_url, settings.verify_email_lifetime),
+    }
     return {
         purpose: Link(url=url.replace("{frontend}", settings.frontend_url), lifetime=lifetime)
         for purpose, (url, lifetime) in given.items()

@@ -24,6 +24,18 @@ class UserRegistered(Event):
     """Somebody opened an account."""
 
 
+class AddressReused(Event):
+    """Somebody wanted another account with the address of this one, and its owner was told by mail."""
+
+
+class EmailVerified(Event):
+    """The owner showed by a mailed link that mail reaches them."""
+
+
+class RegistrationLapsed(Event):
+    """Nobody verified the address of a new account in time, and it was erased."""
+
+
 class SuperuserCreated(Event):
     """An operator opened an account with every permission."""
 

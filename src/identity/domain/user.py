@@ -25,6 +25,7 @@ class NewUser:
     joined_at: datetime
     superuser_since: datetime | None = None
     email_verified_at: datetime | None = None
+    locale: str = ""
 
     def with_id(self, user_id: int) -> User:
         return User(
@@ -36,6 +37,7 @@ class NewUser:
             password_changed_at=self.joined_at,
             superuser_since=self.superuser_since,
             email_verified_at=self.email_verified_at,
+            locale=self.locale,
         )
 
 

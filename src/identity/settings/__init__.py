@@ -124,8 +124,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     audience: Annotated[str, "The aud claim of every access token.", values.line] = "identity"
     frontend_url: Annotated[str, "URL of the single-page app.", values.http_url] = "http://localhost:3000"
     reset_url: Annotated[
-        str, "Link mailed to reset a password; {frontend} is IDENTITY_FRONTEND_URL.", values.reset_url
+        str, "Link mailed to reset a password; {frontend} is IDENTITY_FRONTEND_URL.", values.link_url
     ] = "{frontend}/reset-password/{uidb64}/{token}"
+    email_verification: Annotated[
+        str,
+        "off mails no link at registration; optional does; required also lets nobody log in unverified, and "
+        "tells nobody which addresses are taken.",
+        values.one_of("off", "optional", "required"),
+    ] = "optional"
+    verify_email_url: Annotated[
+        str, "Link mailed to verify an address; {frontend} is IDENTITY_FRONTEND_URL.", values.link_url
+    ] = "{frontend}/verify-email/{uidb64}/{token}"
     cors_origins: Annotated[
         tuple[str, ...], "Origins whose pages may call the API, separated by commas.", values.origins
     ] = ("http://localhost:3000", "http://localhost:5173")
@@ -150,6 +159,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         duration(most=10 * _MINUTE),
     ] = 60 * _SECOND
     reset_lifetime: Annotated[timedelta, "How long a reset link lasts.", duration(most=_DAY)] = 60 * _MINUTE
+    verify_email_lifetime: Annotated[
+        timedelta, "How long a link to verify an address lasts.", duration(most=30 * _DAY)
+    ] = 2 * _DAY
     sessions_per_account: Annotated[
         int, "Live sessions an account may have; one more ends the oldest.", integer(1, 10_000)
     ] = 50
@@ -214,8 +226,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 30
     address_requests: Annotated[
         int,
-        "Registrations from one address within five minutes; also forgotten passwords, bad links and "
-        "bad refresh tokens, each.",
+        "Registrations from one address within five minutes; also forgotten passwords, mails to verify an "
+        "address, bad links and bad refresh tokens, each.",
         integer(1, 1_000_000),
     ] = 100
     trusted_proxies: Annotated[

@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from identity.application.mail import (
+    AccountExistsMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -16,6 +17,7 @@ from identity.application.mail import (
     PasswordResetMail,
     SessionReusedMail,
     TestMail,
+    VerifyEmailMail,
 )
 from identity.application.ports import MailRenderer
 from identity.domain.names import EmailAddress, Username
@@ -42,6 +44,8 @@ def every_mail(*, username: str = "ann.lee", client: Client = _CLIENT, locale: s
     reader: Any = {"to": TO, "username": Username(username), "locale": locale}
     return (
         PasswordResetMail(**reader, link=Secret(LINK), expires_in=timedelta(minutes=90)),
+        VerifyEmailMail(**reader, link=Secret(LINK), expires_in=timedelta(days=2)),
+        AccountExistsMail(**reader, at=DATE, client=client),
         PasswordChangedMail(**reader, at=DATE, client=client),
         SessionReusedMail(**reader, at=DATE, client=client, signed_out=client),
         NewDeviceMail(**reader, at=DATE, client=client),

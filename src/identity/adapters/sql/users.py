@@ -114,7 +114,6 @@ class SqlUsers:
         row = _to_row(user) | {
             "password_changed_at": user.password_changed_at,
             "display_name": user.display_name,
-            "locale": user.locale,
             "time_zone": user.time_zone,
             "disabled_at": user.disabled_at,
             "erasure_due_at": user.erasure_due_at,
@@ -202,4 +201,5 @@ def _to_row(user: NewUser | User) -> dict[str, Any]:
         "joined_at": user.joined_at,
         "superuser_since": user.superuser_since,
         "email_verified_at": user.email_verified_at,
+        "locale": user.locale,
     }

@@ -22,6 +22,7 @@ from identity.entrypoints.http import (
     registration,
     sessions,
     signing_keys,
+    verification,
 )
 from identity.entrypoints.http.answer import JsonAnswer
 from identity.entrypoints.http.authentication import provide_client, provide_principal
@@ -38,6 +39,8 @@ from identity.entrypoints.http.refresh_cookie import RefreshCookie
 
 ROUTES = [
     registration.register,
+    verification.verify,
+    verification.resend,
     sessions.verify,
     own_sessions.show,
     own_sessions.end,
@@ -89,7 +92,9 @@ def _make_known(scope: HTTPScope) -> None:
 def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Litestar:
     """The application over the container's use cases. What runs beside it is the `lifespan`'s matter."""
     use_cases = {
-        "register_user": container.register_user(),
+        "open_account": container.open_account(),
+        "request_verification": container.request_verification(),
+        "verify_email": container.verify_email(),
         "log_in": container.log_in(),
         "refresh_session": container.refresh_session(),
         "list_sessions": container.list_sessions(),

@@ -152,6 +152,8 @@ def text(description: str, **constraints: Any) -> Node:
 
 # Not `email`: that is ASCII only, and clients generated from it would refuse addresses that we accept.
 EMAIL = text("An e-mail address, of any script.", format="idn-email")
+LINK_OWNER = text("The part of the mailed link that says whose it is.")
+LINK_TOKEN = text("The part of the mailed link that is secret.")
 PASSWORD = text("The account's password, exactly as it was set.", format="password")
 NEW_PASSWORD = text(
     "Taken exactly as it is, white space included. Not a common one, not only digits, and not similar to the "

@@ -19,6 +19,7 @@ class ProfileAnswer(msgspec.Struct):
     id: int
     username: str
     email: str
+    email_verified: bool
     date_joined: datetime
     last_updated: datetime
 
@@ -37,6 +38,7 @@ class ProfileAnswer(msgspec.Struct):
             id=1,
             username="john_doe",
             email="john@example.com",
+            email_verified=True,
             date_joined=datetime(2024, 12, 19, 10, tzinfo=UTC),
             last_updated=datetime(2024, 12, 19, 10, tzinfo=UTC),
         ),
@@ -52,6 +54,7 @@ async def show(
         id=profile.id,
         username=profile.username,
         email=profile.email,
+        email_verified=profile.email_verified,
         date_joined=in_seconds(profile.date_joined),
         last_updated=in_seconds(profile.last_updated),
     )

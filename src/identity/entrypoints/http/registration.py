@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import msgspec
 from litestar import post
 from litestar.di import NamedDependency
 
-from identity.application.registration import RegisterUser
+from identity.application.registration import JudgeRegistration
 from identity.domain.errors import InvalidInput
 from identity.domain.names import USERNAME_LIMIT
 from identity.domain.secrets import Secret
@@ -25,6 +27,16 @@ from identity.entrypoints.http.openapi import (
 )
 
 
+@runtime_checkable
+class OpenAccount(Protocol):
+    """One of the two ways, as the deployment has it: telling which addresses are taken, or not."""
+
+    @property
+    def judge_registration(self) -> JudgeRegistration: ...
+
+    async def __call__(self, *, username: str, email: str, password: Secret, client: Client) -> object: ...
+
+
 class Registration(msgspec.Struct):
     username: str
     email: str
@@ -37,8 +49,11 @@ class Registration(msgspec.Struct):
     tags=[ACCOUNTS],
     summary="Open an account",
     description="A username and an e-mail address each belong to one account, whatever their case. What is "
-    "wrong with any field comes back in one answer.",
-    response_description="The account is open, and its owner may log in.",
+    "wrong with any field comes back in one answer. A mail with a link to verify the address is on its way, "
+    "unless the service does not verify them. Where it has to be verified before anybody logs in, a taken "
+    "address gets the same answer, and its owner a mail.",
+    response_description="The account is open, and its owner may log in, once the address is verified if it "
+    "has to be.",
     operation_class=operation(
         Message("User created successfully"),
         is_throttled=True,
@@ -69,17 +84,22 @@ class Registration(msgspec.Struct):
 )
 async def register(
     request: AnyRequest,
-    register_user: NamedDependency[RegisterUser],
+    open_account: NamedDependency[OpenAccount],
     client: NamedDependency[Client],
+    language: NamedDependency[str],
     while_connected: NamedDependency[WhileConnected],
 ) -> Message:
     try:
         body = await read_body(request, Registration)
     except Unreadable as unreadable:
-        others = await register_user.problems(**unreadable.readable, client=client)
+        others = await open_account.judge_registration(**unreadable.readable, client=client)
         raise InvalidInput({**others, **unreadable.fields}) from None
-    registration = register_user(
-        username=body.username, email=body.email, password=body.password, client=client
+    registration = open_account(
+        username=body.username,
+        email=body.email,
+        password=body.password,
+        client=client,
+        language=language,
     )
     await while_connected(registration)
     return Message("User created successfully")
