@@ -34,7 +34,9 @@ class OpenAccount(Protocol):
     @property
     def judge_registration(self) -> JudgeRegistration: ...
 
-    async def __call__(self, *, username: str, email: str, password: Secret, client: Client) -> object: ...
+    async def __call__(
+        self, *, username: str, email: str, password: Secret, client: Client, language: str
+    ) -> object: ...
 
 
 class Registration(msgspec.Struct):
