@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,10 @@ from identity.application import mail as mails
 from identity.application.composing import RECIPES
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.mail import (
+    EmailChangedMail,
+    EmailChangeMail,
+    EmailChangeUndoneMail,
+    EmailConfirmedMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -45,7 +49,14 @@ FIREFOX = Client(
 )
 KINDS = kinds_of_mail()
 LOCALES = ["de", "en"]
-NOTICES = [PasswordChangedMail, SessionReusedMail, NewDeviceMail]
+NOTICES = [
+    PasswordChangedMail,
+    SessionReusedMail,
+    NewDeviceMail,
+    EmailConfirmedMail,
+    EmailChangeUndoneMail,
+]
+LINKS = [PasswordResetMail, EmailChangeMail, EmailChangedMail]
 
 
 def a_mail(
@@ -55,14 +66,17 @@ def a_mail(
     client: Client = FIREFOX,
     locale: str = "",
 ) -> Mail:
-    name = {"to": EmailAddress("Ann.Lee@example.org"), "username": Username(username), "locale": locale}
-    if kind is PasswordResetMail:
-        return PasswordResetMail(**name, link=Secret(LINK), expires_in=timedelta(minutes=90))
-    if kind is SessionReusedMail:
-        return SessionReusedMail(**name, at=NOW, client=client, signed_out=client)
-    if kind in NOTICES:
-        return kind(**name, at=NOW, client=client)
-    return kind(**name)
+    values: dict[str, Any] = {
+        "to": EmailAddress("Ann.Lee@example.org"),
+        "username": Username(username),
+        "locale": locale,
+        "link": Secret(LINK),
+        "expires_in": timedelta(minutes=90),
+        "at": NOW,
+        "client": client,
+        "signed_out": client,
+    }
+    return kind(**{field.name: values[field.name] for field in fields(kind)})
 
 
 def rendered(mail: Mail, *, service: str = SERVICE, **options: Any) -> Message:
@@ -86,9 +100,10 @@ def write(folder: Path, **files: str) -> Path:
 
 
 def test_the_kinds_of_mail_are_found() -> None:
-    assert set(KINDS) >= {PasswordResetMail, *NOTICES, TestMail}
+    assert set(KINDS) >= {*LINKS, *NOTICES, TestMail}
     assert PasswordResetMail.name() == "password_reset"
     assert set(NOTICES) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is None}
+    assert set(LINKS) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is not None}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -112,7 +127,7 @@ def test_every_mail_of_ascii_values_travels_as_it_is(kind: type[Mail]) -> None:
     assert [part["Content-Transfer-Encoding"] for part in mime.iter_parts()] == ["7bit", "7bit"]
 
 
-@pytest.mark.parametrize("kind", [PasswordResetMail, *NOTICES])
+@pytest.mark.parametrize("kind", [*LINKS, *NOTICES])
 def test_a_mail_about_an_account_names_it_and_says_what_to_do_if_it_was_not_you(kind: type[Mail]) -> None:
     message = rendered(a_mail(kind))
     for body in (message.text, message.html):

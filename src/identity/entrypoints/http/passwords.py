@@ -17,6 +17,8 @@ from identity.entrypoints.http.departure import WhileConnected
 from identity.entrypoints.http.openapi import (
     BEARER,
     EMAIL,
+    LINK_REFERENCE,
+    LINK_TOKEN,
     NEW_PASSWORD,
     PASSWORD,
     PASSWORDS,
@@ -24,7 +26,6 @@ from identity.entrypoints.http.openapi import (
     named,
     operation,
     request_body,
-    text,
 )
 from identity.entrypoints.http.openapi_refusals import NOT_AUTHENTICATED
 
@@ -143,8 +144,8 @@ async def forgot(
         takes=request_body(
             PasswordReset,
             {"uidb64": "MQ", "token": "password_reset_token", "password": "newpassword123"},
-            uidb64=text("The part of the mailed link that says whose it is."),
-            token=text("The part of the mailed link that is secret."),
+            uidb64=LINK_REFERENCE,
+            token=LINK_TOKEN,
             password=NEW_PASSWORD,
         ),
         mistake="Invalid or expired token.",
