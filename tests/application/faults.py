@@ -42,7 +42,7 @@ SETTINGS = Settings(
     database_url="memory:",
     mail_url="memory:",
     secret=Secret("s" * 32),
-    reset_url="https://app.example.org/reset-password/{uidb64}/{token}",
+    frontend_url="https://app.example.org",
 )
 
 # What may go wrong with a call. Of a connection that was lost some libraries say nothing but this.

@@ -187,12 +187,6 @@ async def confirms_another_address(world: World) -> Act:
     return lambda: world.confirm_email_change(**link.parts(), client=BROWSER)
 
 
-async def confirms_an_address_that_was_taken_meanwhile(world: World) -> Act:
-    act = await confirms_another_address(world)
-    await world.registered("bob", "alice@example.net")
-    return act
-
-
 async def undoes_a_change_of_address(world: World) -> Act:
     pair = await world.logged_in("alice")
     link = await world.changed_email(pair)
@@ -328,7 +322,6 @@ SCENARIOS: list[Scenario] = [
     updates_the_profile,
     asks_for_another_address,
     confirms_another_address,
-    confirms_an_address_that_was_taken_meanwhile,
     undoes_a_change_of_address,
     undoes_a_change_that_is_undone,
     purges_sessions,
@@ -373,7 +366,6 @@ REFUSED = {
     ends_a_session_that_is_over,
     changes_the_password_too_weakly,
     resets_with_a_spent_link,
-    confirms_an_address_that_was_taken_meanwhile,
     undoes_a_change_that_is_undone,
 }
 GOES_ON_ALL_THE_SAME = {authenticates_and_is_noted}

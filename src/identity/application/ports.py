@@ -99,7 +99,7 @@ class Reservations(Protocol):
         """Gives the name up. False: it is not held for the account; nothing was changed."""
 
     async def release_from(self, name: Username | EmailAddress, *, user_id: int) -> bool:
-        """Gives up the name, and those of its kind that the account holds for as long or longer.
+        """Gives up the name, and those of its kind that the account holds as long as it or longer.
 
         False: it is not held for the account; nothing was changed.
         """
