@@ -225,6 +225,13 @@ class TestConfirmingAnAddress:
         for mail in messages.values():
             assert BROWSER.address in mail.text
 
+    async def test_the_mails_are_not_in_a_language_that_a_stranger_has_chosen(
+        self, world: World, pair: TokenPair
+    ) -> None:
+        await ask(world, pair, language="de")
+        await world.confirm_email_change(**world.link_to(NEW, await world.delivered()).parts())
+        assert {'<html lang="en">' in mail.html for mail in await world.delivered()} == {True}
+
     async def test_the_audit_log_tells_who_when_and_where(
         self, world: World, link: ResetLink, alice: User
     ) -> None:
@@ -233,10 +240,19 @@ class TestConfirmingAnAddress:
             at=world.clock.now(), user_id=alice.id, client=BROWSER
         )
 
-    async def test_the_old_address_is_kept_from_others(self, world: World, link: ResetLink) -> None:
+    async def test_the_old_address_is_kept_from_others_as_long_as_a_link_could_restore_it(
+        self, world: World, link: ResetLink
+    ) -> None:
         await world.confirm_email_change(**link.parts())
         with pytest.raises(EmailTaken):
             await world.registered("bob", OLD)
+        world.clock.advance(UNDONE_WITHIN - TICK)
+        late = world.link_to(OLD, await world.delivered())
+        world.clock.advance(UNDONE_WITHIN - TICK)
+        async with world.storage.begin() as uow:
+            assert await uow.reservations.purge(ended_before=world.clock.now(), limit=10) == ()
+        await world.undo_email_change(**late.parts())
+        assert await address(world) == OLD
 
     async def test_links_that_were_mailed_before_are_void(self, world: World, pair: TokenPair) -> None:
         """RC-4."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from identity.application.conflicts import retried_on_conflict
@@ -29,6 +29,7 @@ from identity.domain.user import User
 
 CONFIRMED_WITHIN = timedelta(hours=24)  # NIST SP 800-63A, 3.8: no longer for a code that is sent by e-mail
 UNDONE_WITHIN = timedelta(hours=72)
+KEPT_FOR = 2 * UNDONE_WITHIN  # the link may leave as late as it lasts, and lasts as long then
 
 OWN_ADDRESS = "This is already your email address."
 NO_USERNAME = "Your username is your email address and cannot be this one. Choose another username first."
@@ -129,10 +130,7 @@ class ConfirmEmailChange:
     randomness: Randomness
 
     @retried_on_conflict
-    async def __call__(
-        self, *, uidb64: str, token: Secret, client: Client = UNKNOWN_CLIENT, language: str = ""
-    ) -> None:
-        """`language`: the tag of the one that the mails are to be in if the account has none."""
+    async def __call__(self, *, uidb64: str, token: Secret, client: Client = UNKNOWN_CLIENT) -> None:
         user, found = await self.follow_link(
             uidb64=uidb64, token=token, purpose=Purpose.CHANGE_EMAIL, client=client
         )
@@ -140,7 +138,7 @@ class ConfirmEmailChange:
         try:
             async with self.begin() as uow:
                 changed = await _follow(uow, user, found, at=now)
-                await uow.reservations.hold(user.email, user_id=user.id, until=now + UNDONE_WITHIN)
+                await uow.reservations.hold(user.email, user_id=user.id, until=now + KEPT_FOR)
                 await uow.one_time_tokens.void(user.id, at=now)
                 await uow.audit_log.append(EmailChanged(at=now, user_id=user.id, client=client))
                 for kind, reader in (
@@ -154,7 +152,6 @@ class ConfirmEmailChange:
                         at=now,
                         client=client,
                         to=reader,
-                        language=language,
                     )
                     await uow.outbox.put(notice)
         except (EmailTaken, UsernameTaken):
@@ -181,17 +178,14 @@ class UndoEmailChange:
     randomness: Randomness
 
     @retried_on_conflict
-    async def __call__(
-        self, *, uidb64: str, token: Secret, client: Client = UNKNOWN_CLIENT, language: str = ""
-    ) -> None:
-        """`language`: the tag of the one that the mail is to be in if the account has none."""
+    async def __call__(self, *, uidb64: str, token: Secret, client: Client = UNKNOWN_CLIENT) -> None:
         user, found = await self.follow_link(
             uidb64=uidb64, token=token, purpose=Purpose.UNDO_EMAIL_CHANGE, client=client
         )
         now = self.clock.now()
         try:
             async with self.begin() as uow:
-                restored = await _follow(uow, replace(user, erasure_due_at=None), found, at=now)
+                restored = await _follow(uow, user.spared(), found, at=now)
                 if not await uow.reservations.release_from(restored.email, user_id=user.id):
                     raise OneTimeTokenRefused
                 await uow.sessions.revoke_all(user.id, at=now)
@@ -204,7 +198,6 @@ class UndoEmailChange:
                     at=now,
                     client=client,
                     to=restored.email,
-                    language=language,
                 )
                 await uow.outbox.put(notice)
         except (EmailTaken, UsernameTaken):

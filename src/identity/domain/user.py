@@ -93,6 +93,9 @@ class User:
         username = Username.of_address(email) if self.username.is_address(self.email) else None
         return replace(self, username=username or self.username, email=email, email_verified_at=at)
 
+    def spared(self) -> Self:
+        return replace(self, erasure_due_at=None)
+
     def verified(self, *, at: datetime) -> Self:
         return self if self.is_verified else replace(self, email_verified_at=at)
 

@@ -124,17 +124,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     audience: Annotated[str, "The aud claim of every access token.", values.line] = "identity"
     frontend_url: Annotated[str, "URL of the single-page app.", values.http_url] = "http://localhost:3000"
     reset_url: Annotated[
-        str, "Link mailed to reset a password; {frontend} is IDENTITY_FRONTEND_URL.", values.reset_url
+        str, "Link mailed to reset a password; {frontend} is IDENTITY_FRONTEND_URL.", values.link_url
     ] = "{frontend}/reset-password/{uidb64}/{token}"
     change_email_url: Annotated[
         str,
         "Link mailed to a new address, to confirm it; {frontend} is IDENTITY_FRONTEND_URL.",
-        values.reset_url,
+        values.link_url,
     ] = "{frontend}/confirm-email/{uidb64}/{token}"
     undo_email_change_url: Annotated[
         str,
         "Link mailed to the address of before, to undo its change; {frontend} is IDENTITY_FRONTEND_URL.",
-        values.reset_url,
+        values.link_url,
     ] = "{frontend}/undo-email-change/{uidb64}/{token}"
     cors_origins: Annotated[
         tuple[str, ...], "Origins whose pages may call the API, separated by commas.", values.origins

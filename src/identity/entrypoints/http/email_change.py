@@ -134,10 +134,9 @@ async def confirm(
     request: AnyRequest,
     confirm_email_change: NamedDependency[ConfirmEmailChange],
     client: NamedDependency[Client],
-    language: NamedDependency[str],
 ) -> Message:
     body = await read_body(request, EmailChangeConfirmation)
-    await confirm_email_change(uidb64=body.uidb64, token=body.token, client=client, language=language)
+    await confirm_email_change(uidb64=body.uidb64, token=body.token, client=client)
     return Message("Email changed successfully")
 
 
@@ -166,8 +165,7 @@ async def undo(
     request: AnyRequest,
     undo_email_change: NamedDependency[UndoEmailChange],
     client: NamedDependency[Client],
-    language: NamedDependency[str],
 ) -> Message:
     body = await read_body(request, EmailChangeUndoing)
-    await undo_email_change(uidb64=body.uidb64, token=body.token, client=client, language=language)
+    await undo_email_change(uidb64=body.uidb64, token=body.token, client=client)
     return Message("Email change undone")

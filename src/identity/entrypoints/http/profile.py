@@ -16,7 +16,7 @@ from identity.domain.errors import InvalidInput
 from identity.domain.language import TAG_LIMIT
 from identity.domain.names import DISPLAY_NAME_LIMIT
 from identity.domain.session import Client
-from identity.entrypoints.http.authentication import other_methods
+from identity.entrypoints.http import authentication
 from identity.entrypoints.http.body import AnyRequest, Unreadable, read_body
 from identity.entrypoints.http.openapi import (
     BEARER,
@@ -144,7 +144,10 @@ async def update(
     return ProfileAnswer.of(profile)
 
 
-show_by_other_methods = other_methods("/api/user/profile/", HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PATCH)
+METHODS = (HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PATCH)
+
+options = authentication.options("/api/user/profile/", *METHODS)
+by_other_methods = authentication.other_methods("/api/user/profile/", *METHODS)
 
 
 def in_seconds(at: datetime) -> datetime:
