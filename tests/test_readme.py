@@ -22,7 +22,7 @@ import pytest
 from litestar import Litestar
 
 from identity.adapters.jwt import keyring
-from identity.application import composing, signing_keys
+from identity.application import composing, email_change, signing_keys
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.sessions import USE_NOTED_EVERY
 from identity.container import build_container
@@ -35,6 +35,7 @@ from identity.domain.errors import (
     Throttled,
     Unavailable,
 )
+from identity.domain.names import DISPLAY_NAME_LIMIT
 from identity.domain.password_policy import PasswordPolicy
 from identity.domain.session import SLIDES
 from identity.entrypoints import cli, worker
@@ -58,10 +59,10 @@ UNDER_ANOTHER_HEADING = {
     "calibration": ("Login", "identity calibrate"),
     "mail_preview": ("Mail", "identity mail-preview"),
     "composing": ("Mail", "notices of a kind"),
+    "email_change": ("E-mail change", "confirm-email-change"),
     "links": ("Throttling", "bad links"),
     "outbox": ("Mail", "outbox"),
     "own_sessions": ("Sessions", "revoke-others"),
-    "profile": ("Routes", "profile"),
     "health": ("Running it", "/health/ready"),
     "housekeeping": ("Commands", "identity purge"),
     "signing_keys": ("Keys", "identity keys rotate"),
@@ -501,6 +502,9 @@ def phrases() -> Sequence[str]:
         f"may be kept for {spelled(max_age // 60)} minutes",
         f"good until it expires, {spelled(defaults.access_lifetime // minute)} minutes at most",
         "good once and for an hour",
+        f"one line of at most {DISPLAY_NAME_LIMIT} characters",
+        f"`POST /api/auth/confirm-email-change/`, within {email_change.CONFIRMED_WITHIN // hour} hours",
+        f"undoes the change, good for {email_change.UNDONE_WITHIN // hour} hours",
         f"at most {spelled(composing.LINKS_A_DAY)} are mailed to an account in a day",
         f"Within {spelled(int(worker.PAUSE))} seconds the first terminal prints the mail",
         "the server does so every hour",
