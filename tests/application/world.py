@@ -253,11 +253,17 @@ class World:
     """Every use case, named as in the container, over ports that a test can look into."""
 
     def __init__(
-        self, *, sessions_per_account: int = SESSIONS_PER_ACCOUNT, buckets: Buckets = BUCKETS
+        self,
+        *,
+        sessions_per_account: int = SESSIONS_PER_ACCOUNT,
+        buckets: Buckets = BUCKETS,
+        storage: Any = None,
     ) -> None:
+        """`storage`: another than the one in memory, which is the one that `state`, `happened` and `waiting`
+        look into."""
         self.tap = Tap()
         self.clock = FixedClock()
-        self.storage = MemoryStorage()
+        self.storage = storage or MemoryStorage()
         self.hasher = Hasher()
         self.mailer = Mailer()
         self.lane = AsyncHashingLane(slots=SLOTS)
