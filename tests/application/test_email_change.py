@@ -264,6 +264,22 @@ class TestConfirmingAnAddress:
             await world.confirm_email_change(**other.parts())
         assert await address(world) == NEW
 
+    @pytest.mark.parametrize("way_back", ["undone", "changed"])
+    async def test_and_do_not_come_back_with_the_address(
+        self, way_back: str, world: World, pair: TokenPair
+    ) -> None:
+        reset, other = await world.reset_link(), await world.confirmation_link(pair, NEWER)
+        undo = await world.changed_email(pair)
+        if way_back == "undone":
+            await world.undo_email_change(**undo.parts())
+        else:
+            await world.changed_email(pair, OLD)
+        assert await address(world) == OLD
+        with pytest.raises(OneTimeTokenRefused):
+            await world.reset_password(**reset.with_password(NEW_PASSWORD))
+        with pytest.raises(OneTimeTokenRefused):
+            await world.confirm_email_change(**other.parts())
+
     async def test_a_reset_that_was_asked_for_by_the_old_address_is_not_mailed_any_more(
         self, world: World, link: ResetLink
     ) -> None:
