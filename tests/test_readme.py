@@ -22,7 +22,7 @@ import pytest
 from litestar import Litestar
 
 from identity.adapters.jwt import keyring
-from identity.application import composing, signing_keys
+from identity.application import composing, email_change, signing_keys
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.registration import VERIFIED_WITHIN
 from identity.application.sessions import USE_NOTED_EVERY
@@ -36,6 +36,7 @@ from identity.domain.errors import (
     Throttled,
     Unavailable,
 )
+from identity.domain.names import DISPLAY_NAME_LIMIT
 from identity.domain.password_policy import PasswordPolicy
 from identity.domain.session import SLIDES
 from identity.entrypoints import cli, worker
@@ -59,10 +60,10 @@ UNDER_ANOTHER_HEADING = {
     "calibration": ("Login", "identity calibrate"),
     "mail_preview": ("Mail", "identity mail-preview"),
     "composing": ("Mail", "notices of a kind"),
+    "email_change": ("E-mail change", "confirm-email-change"),
     "links": ("Throttling", "bad links"),
     "outbox": ("Mail", "outbox"),
     "own_sessions": ("Sessions", "revoke-others"),
-    "profile": ("Routes", "profile"),
     "health": ("Running it", "/health/ready"),
     "housekeeping": ("Commands", "identity purge"),
     "verification": ("E-mail verification", "verify-email"),
@@ -505,6 +506,9 @@ def phrases() -> Sequence[str]:
         "good once and for an hour",
         f"good once and for {spelled(defaults.verify_email_lifetime // day)} days",
         f"kept for {spelled(VERIFIED_WITHIN // day)} days either way",
+        f"one line of at most {DISPLAY_NAME_LIMIT} characters",
+        f"`POST /api/auth/confirm-email-change/`, within {email_change.CONFIRMED_WITHIN // hour} hours",
+        f"undoes the change, good for {email_change.UNDONE_WITHIN // hour} hours",
         f"at most {spelled(composing.LINKS_A_DAY)} are mailed to an account in a day",
         f"Within {spelled(int(worker.PAUSE))} seconds the first terminal prints the mail",
         "the server does so every hour",

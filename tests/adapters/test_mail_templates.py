@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,10 @@ from identity.application.composing import RECIPES
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.mail import (
     AccountExistsMail,
+    EmailChangedMail,
+    EmailChangeMail,
+    EmailChangeUndoneMail,
+    EmailConfirmedMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -47,8 +51,15 @@ FIREFOX = Client(
 )
 KINDS = kinds_of_mail()
 LOCALES = ["de", "en"]
-LINKS = [PasswordResetMail, VerifyEmailMail]
-NOTICES = [AccountExistsMail, PasswordChangedMail, SessionReusedMail, NewDeviceMail]
+NOTICES = [
+    AccountExistsMail,
+    PasswordChangedMail,
+    SessionReusedMail,
+    NewDeviceMail,
+    EmailConfirmedMail,
+    EmailChangeUndoneMail,
+]
+LINKS = [PasswordResetMail, VerifyEmailMail, EmailChangeMail, EmailChangedMail]
 
 
 def a_mail(
@@ -58,14 +69,17 @@ def a_mail(
     client: Client = FIREFOX,
     locale: str = "",
 ) -> Mail:
-    name = {"to": EmailAddress("Ann.Lee@example.org"), "username": Username(username), "locale": locale}
-    if kind in LINKS:
-        return kind(**name, link=Secret(LINK), expires_in=timedelta(minutes=90))
-    if kind is SessionReusedMail:
-        return SessionReusedMail(**name, at=NOW, client=client, signed_out=client)
-    if kind in NOTICES:
-        return kind(**name, at=NOW, client=client)
-    return kind(**name)
+    values: dict[str, Any] = {
+        "to": EmailAddress("Ann.Lee@example.org"),
+        "username": Username(username),
+        "locale": locale,
+        "link": Secret(LINK),
+        "expires_in": timedelta(minutes=90),
+        "at": NOW,
+        "client": client,
+        "signed_out": client,
+    }
+    return kind(**{field.name: values[field.name] for field in fields(kind)})
 
 
 def rendered(mail: Mail, *, service: str = SERVICE, **options: Any) -> Message:
@@ -93,6 +107,7 @@ def test_the_kinds_of_mail_are_found() -> None:
     assert PasswordResetMail.name() == "password_reset"
     assert set(LINKS) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is not None}
     assert set(NOTICES) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is None}
+    assert set(LINKS) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is not None}
 
 
 @pytest.mark.parametrize("kind", KINDS)

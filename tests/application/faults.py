@@ -43,8 +43,7 @@ SETTINGS = Settings(
     mail_url="memory:",
     secret=Secret("s" * 32),
     email_verification="off",
-    reset_url="https://app.example.org/reset-password/{uidb64}/{token}",
-    verify_email_url="https://app.example.org/verify-email/{uidb64}/{token}",
+    frontend_url="https://app.example.org",
 )
 
 # What may go wrong with a call. Of a connection that was lost some libraries say nothing but this.

@@ -204,6 +204,37 @@ async def resets_the_password(world: World) -> Act:
     return lambda: world.reset_password(**link.with_password(NEW_PASSWORD), client=BROWSER)
 
 
+async def updates_the_profile(world: World) -> Act:
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.update_profile(
+        principal=principal, username="alice_lee", display_name="Alice", locale="de", time_zone="UTC"
+    )
+
+
+async def asks_for_another_address(world: World) -> Act:
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.request_email_change(
+        principal=principal, new_email="alice@example.net", password=PASSWORD, client=BROWSER
+    )
+
+
+async def confirms_another_address(world: World) -> Act:
+    link = await world.confirmation_link(await world.logged_in("alice"))
+    return lambda: world.confirm_email_change(**link.parts(), client=BROWSER)
+
+
+async def undoes_a_change_of_address(world: World) -> Act:
+    pair = await world.logged_in("alice")
+    link = await world.changed_email(pair)
+    return lambda: world.undo_email_change(**link.parts(), client=BROWSER)
+
+
+async def undoes_a_change_that_is_undone(world: World) -> Act:
+    act = await undoes_a_change_of_address(world)
+    await act()
+    return act
+
+
 async def purges_sessions(world: World) -> Act:
     await world.logged_in("alice")
     world.clock.advance(SESSION_LIFETIME * 2)
@@ -331,6 +362,11 @@ SCENARIOS: list[Scenario] = [
     changes_the_password,
     forgets_the_password,
     resets_the_password,
+    updates_the_profile,
+    asks_for_another_address,
+    confirms_another_address,
+    undoes_a_change_of_address,
+    undoes_a_change_that_is_undone,
     purges_sessions,
     purges_devices,
     purges_reset_tokens,
@@ -367,6 +403,10 @@ TRACES: dict[Scenario, list[str]] = {
     changes_the_password: ["audit_log.append", "outbox.put"],
     forgets_the_password: ["outbox.put"],
     resets_the_password: ["audit_log.append", "outbox.put"],
+    updates_the_profile: ["audit_log.append"],
+    asks_for_another_address: ["outbox.put"],
+    confirms_another_address: ["audit_log.append", "outbox.put", "reservations.hold"],
+    undoes_a_change_of_address: ["audit_log.append", "outbox.put", "reservations.release_from"],
 }
 REFUSED = {
     fails_to_log_in,
@@ -375,6 +415,7 @@ REFUSED = {
     ends_a_session_that_is_over,
     changes_the_password_too_weakly,
     resets_with_a_spent_link,
+    undoes_a_change_that_is_undone,
 }
 GOES_ON_ALL_THE_SAME = {authenticates_and_is_noted}
 """Where what cannot be noted is no reason to refuse what was asked for."""
@@ -384,6 +425,8 @@ DELIVERIES = [
     forgets_the_password,
     changes_the_password,
     resets_the_password,
+    asks_for_another_address,
+    undoes_a_change_of_address,
     logs_in_from_a_new_device,
     replays_a_superseded_token,
 ]

@@ -119,9 +119,32 @@ async def _end_all(world: World) -> Act:
     return lambda: world.end_all_sessions(principal=principal)
 
 
+async def _update_profile(world: World) -> Act:
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.update_profile(principal=principal, username="alice_lee", display_name="Alice")
+
+
+async def _request_email_change(world: World) -> Act:
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.request_email_change(
+        principal=principal, new_email="alice@example.net", password=PASSWORD
+    )
+
+
+async def _confirm_email_change(world: World) -> Act:
+    link = await world.confirmation_link(await world.logged_in("alice"))
+    return lambda: world.confirm_email_change(**link.parts())
+
+
+async def _undo_email_change(world: World) -> Act:
+    link = await world.changed_email(await world.logged_in("alice"))
+    return lambda: world.undo_email_change(**link.parts())
+
+
 COMMANDS = [
     *(_register, _log_in, _log_in_elsewhere, _refresh, _log_out, _change, _forgot, _reset),
     *(_end_one, _end_others, _end_all),
+    *(_update_profile, _request_email_change, _confirm_email_change, _undo_email_change),
 ]
 
 

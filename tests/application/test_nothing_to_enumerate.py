@@ -30,6 +30,7 @@ from tests.application.world import (
 import identity.application
 from identity.adapters.memory import MemoryTokens
 from identity.application.composing import LINKS_A_DAY
+from identity.application.email_change import UNDONE_WITHIN
 from identity.application.login import LogIn
 from identity.application.passwords import RequestReset
 from identity.application.registration import RegisterBlindly
@@ -224,6 +225,42 @@ async def reset_with_a_bad_link(world: World) -> Acts:
     return {name: _reset(world, link) for name, link in links.items()}
 
 
+async def ask_for_an_address_that_is_taken(world: World) -> Acts:
+    """Also one that is kept for another account; and what becomes of that account is not told either."""
+    await populated(world)
+    await world.registered("mary")
+    await world.changed_email(await world.logged_in("mary"), "mary@example.net")
+    principal = await world.principal(await world.logged_in("alice"))
+    return {
+        email: lambda email=email: world.request_email_change(
+            principal=principal, new_email=email, password=PASSWORD, client=BROWSER
+        )
+        for email in (
+            *("free@example.com", "dave@example.com", "carol@example.com"),
+            *("mary@example.com", "mary@example.net"),
+        )
+    }
+
+
+async def confirm_an_address_with_a_bad_link(world: World) -> Acts:
+    return await bad_links(world, "confirm_email_change", World.confirmation_link)
+
+
+async def undo_a_change_of_address_with_a_bad_link(world: World) -> Acts:
+    return await bad_links(world, "undo_email_change", World.changed_email)
+
+
+async def take_a_username_that_is_taken(world: World) -> Acts:
+    """That it is taken must be told, but not what became of the account."""
+    await populated(world)
+    await world.registered("mary")
+    principal = await world.principal(await world.logged_in("mary"))
+    return {
+        name: lambda name=name: world.update_profile(principal=principal, username=name, client=BROWSER)
+        for name in ("alice", "carol", "dave")
+    }
+
+
 async def end_a_session_that_is_not_ones_own(world: World) -> Acts:
     await populated(world)
     alice, dave = await world.logged_in("alice"), await world.logged_in("dave")
@@ -304,6 +341,33 @@ def _reset(world: World, link: ResetLink) -> Callable[[], Awaitable[Any]]:
     return lambda: world.reset_password(**link.with_password(NEW_PASSWORD), client=BROWSER)
 
 
+async def bad_links(
+    world: World, use_case: str, mailed: Callable[[World, TokenPair, str], Awaitable[ResetLink]]
+) -> Acts:
+    """For a use case that takes nothing but a link, which is `mailed` on the way to a new address."""
+    users = await populated(world)
+    await world.registered("mary")
+    expired = await mailed(world, await world.logged_in("alice"), "alice2@example.com")
+    world.clock.advance(UNDONE_WITHIN)
+    spent = await mailed(world, await world.logged_in("dave"), "dave2@example.com")
+    await getattr(world, use_case)(**spent.parts())
+    marys = await mailed(world, await world.logged_in("mary"), "mary2@example.com")
+    alice, carol = (user_reference(users[name].id) for name in ("alice", "carol"))
+    links = {
+        "unknown account": ResetLink(uidb64=user_reference(999), token="wrong"),
+        "unknown account, real token": replace(marys, uidb64=user_reference(999)),
+        "wrong token": ResetLink(uidb64=alice, token="wrong"),
+        "disabled account": ResetLink(uidb64=carol, token="wrong"),
+        "another's token": replace(marys, uidb64=alice),
+        "expired token": expired,
+        "spent token": spent,
+    }
+    return {
+        name: lambda link=link: getattr(world, use_case)(**link.parts(), client=BROWSER)
+        for name, link in links.items()
+    }
+
+
 async def sessions_that_are_over(world: World) -> dict[str, TokenPair]:
     """Genuine tokens that have not expired, of sessions that have ended or that nobody has heard of."""
     users = await populated(world)
@@ -348,6 +412,10 @@ CASES = {
     verify_with_a_bad_link: "verify_email",
     forget_a_password: "request_reset",
     reset_with_a_bad_link: "reset_password",
+    ask_for_an_address_that_is_taken: "request_email_change",
+    confirm_an_address_with_a_bad_link: "confirm_email_change",
+    undo_a_change_of_address_with_a_bad_link: "undo_email_change",
+    take_a_username_that_is_taken: "update_profile",
     end_a_session_that_is_not_ones_own: "end_session",
     refresh_a_session_that_is_over: "refresh_session",
     verify_a_refresh_token_of_a_session_that_is_over: "verify_token",

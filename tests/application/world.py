@@ -26,6 +26,13 @@ from identity.adapters.memory import (
     WordList,
 )
 from identity.application.composing import ComposeMail
+from identity.application.email_change import (
+    CONFIRMED_WITHIN,
+    UNDONE_WITHIN,
+    ConfirmEmailChange,
+    RequestEmailChange,
+    UndoEmailChange,
+)
 from identity.application.health import CheckHealth
 from identity.application.housekeeping import PurgeExpired
 from identity.application.links import FollowLink, Link
@@ -35,7 +42,7 @@ from identity.application.outbox import DeliverMail
 from identity.application.own_sessions import EndAllSessions, EndOtherSessions, EndSession, ListSessions
 from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
 from identity.application.ports import UnitOfWork
-from identity.application.profile import ShowProfile
+from identity.application.profile import ShowProfile, UpdateProfile
 from identity.application.registration import JudgeRegistration, RegisterBlindly, RegisterUser
 from identity.application.sessions import (
     Authenticate,
@@ -74,12 +81,19 @@ REUSE_WINDOW = timedelta(seconds=60)
 RESET_LIFETIME = timedelta(minutes=60)
 VERIFY_LIFETIME = timedelta(days=2)
 SESSIONS_PER_ACCOUNT = 50
+TIME_ZONES = frozenset({"Europe/Vienna", "UTC"})
 LINKS = {
     Purpose.RESET_PASSWORD: Link(
         url="https://app.example.org/reset-password/{uidb64}/{token}", lifetime=RESET_LIFETIME
     ),
     Purpose.VERIFY_EMAIL: Link(
         url="https://app.example.org/verify-email/{uidb64}/{token}", lifetime=VERIFY_LIFETIME
+    ),
+    Purpose.CHANGE_EMAIL: Link(
+        url="https://app.example.org/confirm-email/{uidb64}/{token}", lifetime=CONFIRMED_WITHIN
+    ),
+    Purpose.UNDO_EMAIL_CHANGE: Link(
+        url="https://app.example.org/undo-email-change/{uidb64}/{token}", lifetime=UNDONE_WITHIN
     ),
 }
 
@@ -99,14 +113,18 @@ BROWSER = Client(address="192.0.2.7", user_agent="Mozilla/5.0 (X11; Linux x86_64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetLink:
-    """What the link of a reset mail carries."""
+    """What a mailed link carries."""
 
     uidb64: str
     token: str
 
+    def parts(self) -> dict[str, Any]:
+        """As the use cases that need no more take it."""
+        return {"uidb64": self.uidb64, "token": Secret(self.token)}
+
     def with_password(self, password: Secret) -> dict[str, Any]:
         """As `ResetPassword` takes it."""
-        return {"uidb64": self.uidb64, "token": Secret(self.token), "password": password}
+        return {**self.parts(), "password": password}
 
 
 class Tap:
@@ -246,10 +264,13 @@ class World:
         sessions_per_account: int = SESSIONS_PER_ACCOUNT,
         buckets: Buckets = BUCKETS,
         verification: str = "off",  # what a test finds in the outbox is its own matter
+        storage: Any = None,
     ) -> None:
+        """`storage`: another than the one in memory, which is the one that `state`, `happened` and `waiting`
+        look into."""
         self.tap = Tap()
         self.clock = FixedClock()
-        self.storage = MemoryStorage()
+        self.storage = storage or MemoryStorage()
         self.hasher = Hasher()
         self.mailer = Mailer()
         self.lane = AsyncHashingLane(slots=SLOTS)
@@ -329,6 +350,14 @@ class World:
         self.end_other_sessions = EndOtherSessions(begin=begin, clock=clock)
         self.end_all_sessions = EndAllSessions(begin=begin, clock=clock)
         self.show_profile = ShowProfile()
+        self.update_profile = UpdateProfile(
+            read=read,
+            begin=begin,
+            count_request=count_request,
+            clock=clock,
+            idle=IDLE,
+            time_zones=TIME_ZONES,
+        )
         self.change_password = ChangePassword(
             read=read,
             begin=begin,
@@ -357,6 +386,20 @@ class World:
             begin=begin, count_request=count_request, clock=clock, randomness=randomness
         )
         self.verify_email = VerifyEmail(begin=begin, follow_link=follow_link, clock=clock)
+        self.request_email_change = RequestEmailChange(
+            read=read,
+            begin=begin,
+            verify_password=verify_password,
+            clock=clock,
+            randomness=randomness,
+            idle=IDLE,
+        )
+        self.confirm_email_change = ConfirmEmailChange(
+            begin=begin, follow_link=follow_link, clock=clock, randomness=randomness
+        )
+        self.undo_email_change = UndoEmailChange(
+            begin=begin, follow_link=follow_link, clock=clock, randomness=randomness
+        )
         self.deliver_mail = DeliverMail(
             read=read,
             begin=begin,
@@ -412,6 +455,30 @@ class World:
 
     async def verified(self, link: ResetLink) -> None:
         await self.verify_email(uidb64=link.uidb64, token=Secret(link.token), client=BROWSER)
+
+    async def confirmation_link(
+        self, pair: TokenPair, new_email: str = "alice@example.net", password: Secret = PASSWORD
+    ) -> ResetLink:
+        """Asks for another address, and reads the mail there."""
+        await self.request_email_change(
+            principal=await self.principal(pair), new_email=new_email, password=password, client=BROWSER
+        )
+        return self.link_to(new_email, await self.delivered())
+
+    async def changed_email(
+        self, pair: TokenPair, new_email: str = "alice@example.net", password: Secret = PASSWORD
+    ) -> ResetLink:
+        """Changes the address; the link that undoes it, as it was mailed to the old one."""
+        before = (await self.principal(pair)).user.email.value
+        link = await self.confirmation_link(pair, new_email, password)
+        await self.confirm_email_change(**link.parts(), client=BROWSER)
+        return self.link_to(before, await self.delivered())
+
+    @staticmethod
+    def link_to(email: str, messages: list[Message]) -> ResetLink:
+        """What is in the only mail with a link to this address."""
+        (message,) = [each for each in messages if each.to.value == email and "https://app" in each.text]
+        return link_in(message)
 
     async def disable(self, user: User) -> None:
         """As an operator will."""

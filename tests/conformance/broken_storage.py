@@ -415,6 +415,21 @@ class ReleasesForAnybody(Repository):
         return any([await self.honest.release(name, user_id=holder) for holder in holders])
 
 
+class ReleasesOneName(Repository):
+    async def release_from(self, name: Any, *, user_id: int) -> bool:
+        return await self.honest.release(name, user_id=user_id)
+
+
+class ReleasesAllNames(Repository):
+    async def release_from(self, name: Any, *, user_id: int) -> bool:
+        held = self.honest.view.changed().reservations
+        is_own = await self.honest.release(name, user_id=user_id)
+        for each, reserved in list(held.items()):
+            if is_own and reserved.user_id == user_id:
+                del held[each]
+        return is_own
+
+
 class DoesNotHoldLonger(Repository):
     async def hold(self, name: Any, *, user_id: int | None, until: datetime) -> None:
         if (
@@ -858,6 +873,8 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     ),
     "a name is held from its holder": partial(Broken, reservations=HoldsFromTheHolder),
     "a name is released by anybody": partial(Broken, reservations=ReleasesForAnybody),
+    "a name is released by itself": partial(Broken, reservations=ReleasesOneName),
+    "a name is released with those that end earlier": partial(Broken, reservations=ReleasesAllNames),
     "a name is held no longer than at first": partial(Broken, reservations=DoesNotHoldLonger),
     "names are purged too early": partial(Broken, reservations=PurgesNamesTooEarly),
     "names are purged without limit": partial(Broken, reservations=PurgesWithoutLimit),

@@ -101,6 +101,12 @@ CAUGHT_BY: Mapping[str, str] = {
     "a name is released by anybody": (
         "ReservationsBehaviour.test_a_name_is_held_by_its_key_until_it_is_released"
     ),
+    "a name is released by itself": (
+        "ReservationsBehaviour.test_a_name_is_released_with_those_of_its_kind_that_are_held_as_long_or_longer"
+    ),
+    "a name is released with those that end earlier": (
+        "ReservationsBehaviour.test_a_name_is_released_with_those_of_its_kind_that_are_held_as_long_or_longer"
+    ),
     "a name is held no longer than at first": (
         "ReservationsBehaviour.test_an_account_that_holds_a_name_may_hold_it_longer"
     ),

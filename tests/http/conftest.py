@@ -111,6 +111,21 @@ class Service:
     async def profile(self, access: str) -> Response:
         return await self.get("/api/user/profile/", access=access)
 
+    async def update_profile(self, access: str, body: object) -> Response:
+        return await self.client.patch("/api/user/profile/", json=body, headers=bearer(access))
+
+    async def change_email(
+        self, access: str, new_email: object = "john@example.net", password: object = PASSWORD
+    ) -> Response:
+        body = {"new_email": new_email, "password": password}
+        return await self.post("/api/user/change-email/", body, access=access)
+
+    async def confirm_email_change(self, link: Link) -> Response:
+        return await self.post("/api/auth/confirm-email-change/", link._asdict())
+
+    async def undo_email_change(self, link: Link) -> Response:
+        return await self.post("/api/auth/undo-email-change/", link._asdict())
+
     async def change_password(
         self, access: str, old: str = PASSWORD, new: str = "yournewpassword123"
     ) -> None:
@@ -142,9 +157,9 @@ class Service:
     def last_mail(self) -> Message:
         return self.container.mailer().sent[-1]
 
-    def link(self) -> Link:
-        """What stands in the link that was mailed last."""
-        pattern = r"http://localhost:3000/(?:reset-password|verify-email)/([\w-]+)/([\w-]+)"
+    def link(self, page: str = "(?:reset-password|verify-email)") -> Link:
+        """What stands in the link to this page that was mailed last."""
+        pattern = rf"http://localhost:3000/{page}/([\w-]+)/([\w-]+)"
         links = re.findall(pattern, "".join(mail.text for mail in self.container.mailer().sent))
         return Link(*links[-1])
 

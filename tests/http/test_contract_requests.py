@@ -23,27 +23,31 @@ BODIES = {
     },
     "/api/auth/verify-email/": {"uidb64": "MQ", "token": "wrong"},
     "/api/auth/resend-verification/": {"email": "john@example.com"},
+    "/api/user/change-email/": {"new_email": "john@example.org", "password": "yourpassword123"},
+    "/api/auth/confirm-email-change/": {"uidb64": "MQ", "token": "wrong"},
+    "/api/auth/undo-email-change/": {"uidb64": "MQ", "token": "wrong"},
     "/api/auth/forgot-password/": {"email": "john@example.com"},
     "/api/auth/reset-password/": {"uidb64": "MQ", "token": "wrong", "password": "newpassword123"},
 }
-"""Every path that takes a body: its fields, each with a value that is in order."""
+"""Every path to which a body is posted: its fields, each with a value that is in order."""
 
 FIELDS = [(path, field) for path, body in BODIES.items() for field in body]
-LINK_TOKENS = {("/api/auth/reset-password/", "token"), ("/api/auth/verify-email/", "token")}
 TRIMMED = [
-    (path, field) for path, field in FIELDS if "password" not in field and (path, field) not in LINK_TOKENS
+    (path, field)
+    for path, field in FIELDS
+    if "password" not in field and not (field == "token" and "uidb64" in BODIES[path])
 ]
 PUBLIC = [path for path in BODIES if path.startswith("/api/auth/")]
 A_SESSION = "/api/user/sessions/{session_id}/"
 BODILESS = {
-    "/api/user/profile/": {"GET", "HEAD"},
+    "/api/user/profile/": {"GET", "HEAD", "PATCH"},
     "/api/user/sessions/": {"GET", "HEAD"},
     A_SESSION: {"DELETE"},
     "/api/user/sessions/revoke-others/": {"POST"},
     "/api/auth/logout-all/": {"POST"},
 }
-"""Every path that takes no body, and its methods."""
-PROTECTED = ["/api/user/change-password/", *BODILESS]
+"""Every path to which none is posted, and its methods."""
+PROTECTED = ["/api/user/change-password/", "/api/user/change-email/", *BODILESS]
 PATHS = [*PUBLIC, *PROTECTED]
 
 JSON = "application/json"

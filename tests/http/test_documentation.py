@@ -38,6 +38,10 @@ OPERATIONS = {
     "endSession": "DELETE /api/user/sessions/{session_id}/",
     "endOtherSessions": "POST /api/user/sessions/revoke-others/",
     "showProfile": "GET /api/user/profile/",
+    "updateProfile": "PATCH /api/user/profile/",
+    "requestEmailChange": "POST /api/user/change-email/",
+    "confirmEmailChange": "POST /api/auth/confirm-email-change/",
+    "undoEmailChange": "POST /api/auth/undo-email-change/",
     "changePassword": "POST /api/user/change-password/",
     "requestPasswordReset": "POST /api/auth/forgot-password/",
     "resetPassword": "POST /api/auth/reset-password/",
@@ -46,8 +50,11 @@ OPERATIONS = {
     "checkReadiness": "GET /health/ready",
 }
 OF_SESSIONS = {"listSessions", "endSession", "endOtherSessions", "logOutEverywhere"}
-OF_LINKS = {"verifyEmail", "resetPassword"}
-PROTECTED = {"showProfile", "changePassword", *OF_SESSIONS}
+PROTECTED = {"showProfile", "updateProfile", "changePassword", "requestEmailChange", *OF_SESSIONS}
+THROTTLED = {
+    *("logIn", "refreshSession", "register", "changePassword", "resetPassword", "verifyEmail"),
+    *("updateProfile", "requestEmailChange", "confirmEmailChange", "undoEmailChange"),
+}
 BODILESS = {"showProfile", "getKeys", "checkLiveness", "checkReadiness", *OF_SESSIONS}
 
 
@@ -267,7 +274,7 @@ def test_every_operation_documents_its_refusals(document, operations, operation_
         expected |= {401}
     if operation_id == "endSession":
         expected |= {404}
-    if operation_id in {"logIn", "refreshSession", "register", "changePassword", *OF_LINKS}:
+    if operation_id in THROTTLED:
         expected |= {429}
     assert refusals == expected
     assert operation["security"] == ([{"bearer": []}] if operation_id in PROTECTED else [])
@@ -286,7 +293,7 @@ def test_bodies_are_json_or_forms_and_every_field_is_described(document, operati
     assert request_body["required"] is True
     assert as_json == as_form
     schema = resolved(document, as_json["schema"])
-    assert schema["required"] == list(schema["properties"])
+    assert schema["required"] == ([] if operation_id == "updateProfile" else list(schema["properties"]))
     assert all(field["type"] == "string" and field["description"] for field in schema["properties"].values())
 
 
@@ -344,10 +351,10 @@ class Service:
         while self.client.blocking_portal.call(self.container.deliver_mail()):
             pass
 
-    def mailed_token(self):
+    def mailed_token(self, page="reset-password"):
         self.deliver_mail()
         mails = "".join(mail.text for mail in self.container.mailer().sent)
-        return re.findall(r"/(?:verify-email|reset-password)/MQ/([\w-]+)", mails)[-1]
+        return re.findall(rf"/{page}/MQ/([\w-]+)", mails)[-1]
 
 
 @pytest.fixture
@@ -387,11 +394,16 @@ def test_the_examples_in_their_order_are_a_walk_through_the_service(service, ope
 
     step("register")
     step("requestVerification")
-    step("verifyEmail", token=service.mailed_token())
+    step("verifyEmail", token=service.mailed_token("verify-email"))
     session = step("logIn")
     step("showProfile", access=session.access)
+    step("updateProfile", access=session.access)
     session = step("refreshSession", refresh=session.refresh)
     step("verifyToken", token=session.access)
+    step("requestEmailChange", access=session.access)
+    step("confirmEmailChange", token=service.mailed_token("confirm-email"))
+    step("undoEmailChange", token=service.mailed_token("undo-email-change"))
+    session = service.log_in()
     step("changePassword", access=session.access)
     [listed] = step("listSessions", access=session.access)
     step("endOtherSessions", access=session.access)
@@ -423,6 +435,23 @@ REFUSED = {
         "changePassword",
         {"access": "$access", "old_password": JOHN["password"], "new_password": "john_doe"},
     ),
+    ("updateProfile", "not acceptable"): (
+        "updateProfile",
+        {"access": "$access", "display_name": "x" * 151, "locale": "german", "time_zone": "Vienna"},
+    ),
+    ("requestEmailChange", "mistake"): (
+        "requestEmailChange",
+        {"access": "$access", "new_email": "john.doe@example.org", "password": "another password"},
+    ),
+    ("requestEmailChange", "one's own"): (
+        "requestEmailChange",
+        {"access": "$access", "new_email": JOHN["email"], "password": JOHN["password"]},
+    ),
+    ("confirmEmailChange", "mistake"): (
+        "confirmEmailChange",
+        {"uidb64": "MQ", "token": "email_change_token"},
+    ),
+    ("undoEmailChange", "mistake"): ("undoEmailChange", {"uidb64": "MQ", "token": "undo_token"}),
     ("requestPasswordReset", "not an address"): ("requestPasswordReset", {"email": "john"}),
     ("requestVerification", "not an address"): ("requestVerification", {"email": "john"}),
     ("verifyEmail", "mistake"): ("verifyEmail", {"uidb64": "MQ", "token": "email_verification_token"}),
@@ -514,7 +543,7 @@ def test_the_service_refuses_in_the_words_of_the_example(refusing_service, docum
     assert all(name in refused.headers for name in documented["headers"])
 
 
-@pytest.mark.parametrize("operation_id", sorted(set(OPERATIONS) - BODILESS))
+@pytest.mark.parametrize("operation_id", sorted(set(OPERATIONS) - BODILESS - {"updateProfile"}))
 def test_the_service_refuses_an_empty_and_a_broken_body_as_in_the_examples(
     refusing_service, operations, operation_id
 ):

@@ -1,4 +1,4 @@
-"""GET /api/user/profile/, and the credentials that the paths under /api/user/ ask for"""
+"""GET and PATCH /api/user/profile/, and the credentials that the paths under /api/user/ ask for"""
 
 from __future__ import annotations
 
@@ -45,6 +45,9 @@ async def test_the_profile_is_that_of_the_original_s_example(service, path):
             "username": "john_doe",
             "email": "john@example.com",
             "email_verified": False,
+            "display_name": "",
+            "locale": "",
+            "time_zone": "",
             "date_joined": "2024-12-19T10:00:00Z",
             "last_updated": "2024-12-19T10:00:00Z",
         },
@@ -86,6 +89,127 @@ async def test_everybody_sees_their_own_profile_whatever_they_ask_for(service):
         )
         assert answer.json()["id"] == 1
     assert (await service.profile(mary.access)).json()["id"] == 2
+
+
+# Changes
+
+CHANGE = {
+    "username": "Johnny",
+    "display_name": "John Doe",
+    "locale": "de-AT",
+    "time_zone": "Europe/Vienna",
+}
+
+
+async def test_what_is_sent_changes_and_the_answer_is_the_profile(service):
+    await service.register()
+    access, _ = await service.log_in()
+    before = (await service.profile(access)).json()
+    answer = await service.update_profile(access, CHANGE)
+    assert (answer.status_code, answer.json()) == (200, {**before, **CHANGE})
+    assert (await service.profile(access)).json() == answer.json()
+    assert await service.can_log_in("johnny")
+    assert not await service.can_log_in("john_doe")
+
+
+@pytest.mark.parametrize("field", CHANGE)
+async def test_what_is_not_sent_stays(service, field):
+    await service.register()
+    access, _ = await service.log_in()
+    before = (await service.profile(access)).json()
+    answer = await service.client.patch(
+        "/api/user/profile", data={field: CHANGE[field]}, headers={"Authorization": f"Bearer {access}"}
+    )
+    assert (answer.status_code, answer.json()) == (200, {**before, field: CHANGE[field]})
+
+
+async def test_what_is_blank_is_unset_but_for_the_username(service):
+    await service.register()
+    access, _ = await service.log_in()
+    await service.update_profile(access, CHANGE)
+    blank = {"display_name": "", "locale": " ", "time_zone": ""}
+    answer = await service.update_profile(access, blank)
+    assert {field: answer.json()[field] for field in blank} == dict.fromkeys(blank, "")
+    answer = await service.update_profile(access, {"username": " "})
+    assert (answer.status_code, answer.json()) == (400, {"username": ["This field may not be blank."]})
+
+
+async def test_fields_that_are_not_the_owner_s_to_set_change_nothing(service):
+    """RC-10."""
+    await service.register()
+    access, _ = await service.log_in()
+    before, stored = (await service.profile(access)).json(), service.user()
+    extra = {
+        "id": 2,
+        "user_id": 2,
+        "email": "mary@example.com",
+        "date_joined": "2000-01-01T00:00:00Z",
+        "is_admin": True,
+        "is_superuser": "true",
+        "is_staff": True,
+        "email_verified": True,
+        "email_verified_at": "2000-01-01",
+        "superuser_since": "2000-01-01",
+        "password_hash": "x",
+        "last_updated": "2000-01-01",
+        "version": 7,
+        "disabled_at": None,
+        "password": "another password",
+    }
+    for body in (extra, {}):
+        answer = await service.update_profile(access, body)
+        assert (answer.status_code, answer.json()) == (200, before)
+    assert service.user() == stored
+
+
+async def test_every_field_s_problem_is_in_one_answer(service):
+    await service.register()
+    await service.register("mary", "mary@example.com")
+    access, _ = await service.log_in()
+    before = service.user()
+    body = {"username": "MARY", "display_name": "J\u202edoe", "locale": None, "time_zone": "Vienna"}
+    answer = await service.update_profile(access, body)
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {
+            "username": ["A user with that username already exists."],
+            "display_name": [
+                "Enter a valid display name. This value may not contain line breaks or invisible characters."
+            ],
+            "locale": ["This field may not be null."],
+            "time_zone": ["Enter a valid time zone."],
+        },
+    )
+    assert service.user() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "status", "answer"),
+    [
+        (b"{", "application/json", 400, "JSON parse error"),
+        (b'{"locale": "de"}', "text/plain", 415, 'Unsupported media type \\"text/plain\\" in request.'),
+        (b"[]", "application/json", 400, "Expected a dictionary, but got list."),
+        (b'{"display_name": []}', "application/json", 400, "Not a valid string."),
+        (b'{"display_name": "a\\u0000b"}', "application/json", 400, "Null characters are not allowed."),
+    ],
+)
+async def test_what_cannot_be_read_is_refused(shared_service, content, media_type, status, answer):
+    headers = {"Authorization": f"Bearer {shared_service.access}", "Content-Type": media_type}
+    got = await shared_service.client.patch("/api/user/profile/", content=content, headers=headers)
+    assert got.status_code == status
+    assert answer in got.text
+
+
+async def test_any_time_zone_of_the_machine_is_taken_and_mail_is_in_the_language(service):
+    await service.register()
+    access, _ = await service.log_in()
+    for zone in ("UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+12"):
+        assert (await service.update_profile(access, {"time_zone": zone})).json()["time_zone"] == zone
+    assert (await service.update_profile(access, {"time_zone": "localtime"})).status_code == 400
+    await service.update_profile(access, {"locale": "de"})
+    await service.change_password(access)
+    [mail] = await service.deliver()
+    assert '<html lang="de">' in mail.html
 
 
 # Credentials

@@ -1,8 +1,10 @@
-"""The machine's own clock and randomness."""
+"""The machine's own clock, randomness and time zones."""
 
 from __future__ import annotations
 
+import functools
 import secrets
+import zoneinfo
 from datetime import UTC, datetime
 
 from identity.domain.secrets import Secret
@@ -22,3 +24,11 @@ class SystemRandomness:
 
     def fraction(self) -> float:
         return secrets.randbelow(2**53) / 2**53
+
+
+@functools.cache
+def time_zones() -> frozenset[str]:
+    """The names of those in the machine's copy of the IANA database."""
+    return frozenset(
+        zoneinfo.available_timezones() - {"localtime"}
+    )  # which is whatever the machine is set to

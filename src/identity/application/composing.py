@@ -12,6 +12,10 @@ from identity.application.links import Link
 from identity.application.mail import (
     LEASE,
     AccountExistsMail,
+    EmailChangedMail,
+    EmailChangeMail,
+    EmailChangeUndoneMail,
+    EmailConfirmedMail,
     Mail,
     MailIntent,
     MailKind,
@@ -44,6 +48,8 @@ class Recipe:
     """What its `link` is for, which it also `expires_in`; a mail without one is a notice."""
     is_pointless: Callable[[User], bool] = lambda user: False
     """Whether it needs not be sent any more."""
+    is_overtaken: Callable[[MailIntent, User], bool] = lambda intent, user: False
+    """Whether the account has changed since, so that it must not be sent."""
 
 
 def _what_happened(intent: MailIntent) -> dict[str, Any]:
@@ -52,6 +58,12 @@ def _what_happened(intent: MailIntent) -> dict[str, Any]:
 
 def _what_ended(intent: MailIntent) -> dict[str, Any]:
     return _what_happened(intent) | {"signed_out": _client(intent, "signed_out_")}
+
+
+def _was_asked_for_by_another(intent: MailIntent, user: User) -> bool:
+    """Whether the account has had another password or address since: who asked may be one who had it then."""
+    changed_at = max(user.password_changed_at, user.email_verified_at or user.joined_at)
+    return intent.created_at < changed_at
 
 
 RECIPES: Mapping[MailKind, Recipe] = {
@@ -63,6 +75,12 @@ RECIPES: Mapping[MailKind, Recipe] = {
     MailKind.PASSWORD_CHANGED: Recipe(PasswordChangedMail, _what_happened),
     MailKind.SESSION_REUSED: Recipe(SessionReusedMail, _what_ended),
     MailKind.NEW_DEVICE: Recipe(NewDeviceMail, _what_happened),
+    MailKind.EMAIL_CHANGE: Recipe(
+        EmailChangeMail, purpose=Purpose.CHANGE_EMAIL, is_overtaken=_was_asked_for_by_another
+    ),
+    MailKind.EMAIL_CHANGED: Recipe(EmailChangedMail, _what_happened, purpose=Purpose.UNDO_EMAIL_CHANGE),
+    MailKind.EMAIL_CONFIRMED: Recipe(EmailConfirmedMail, _what_happened),
+    MailKind.EMAIL_CHANGE_UNDONE: Recipe(EmailChangeUndoneMail, _what_happened),
 }
 
 
@@ -94,6 +112,8 @@ class ComposeMail:
         async with self.begin() as uow:
             user = await _reader(uow, intent)
             if user is None or not user.admits(recipe.purpose) or recipe.is_pointless(user):
+                return None
+            if recipe.is_overtaken(intent, user) or await _is_to_another(uow, intent, user):
                 return None
             if link and recipe.purpose:
                 token = await self._mint(uow, intent, user, recipe.purpose, at=now, lasts=link.lifetime)
@@ -147,3 +167,13 @@ async def _reader(uow: UnitOfWork, intent: MailIntent) -> User | None:
     if intent.user_id is not None:
         return await uow.users.get(intent.user_id)
     return await uow.users.with_email(EmailAddress(intent.email_key or ""))
+
+
+async def _is_to_another(uow: UnitOfWork, intent: MailIntent, user: User) -> bool:
+    """Whether it would go to an address that another account has, or had and may have again."""
+    if intent.to is None:
+        return False
+    holder = await uow.users.with_email(intent.to)
+    if holder is not None:
+        return holder.id != user.id
+    return await uow.reservations.is_held(intent.to, besides=user.id)

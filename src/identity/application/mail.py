@@ -24,6 +24,10 @@ class MailKind(StrEnum):
     NEW_DEVICE = "new_device"
     VERIFY_EMAIL = "verify_email"
     ACCOUNT_EXISTS = "account_exists"
+    EMAIL_CHANGE = "email_change"
+    EMAIL_CHANGED = "email_changed"
+    EMAIL_CONFIRMED = "email_confirmed"
+    EMAIL_CHANGE_UNDONE = "email_change_undone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +55,16 @@ class MailIntent:
         client: Client = UNKNOWN_CLIENT,
         to: EmailAddress | None = None,
         signed_out: Client | None = None,
+        language: str = "",
     ) -> Self:
         """A mail to the owner of an account about what was just done to it, and from where.
 
         `to`: another address than the account's. `signed_out`: the client that began the session which was
-        ended for it.
+        ended for it. `language`: the tag of the one that it is to be in if the account has none.
         """
         values = {"address": client.address, "user_agent": client.user_agent}
+        if language:
+            values["language"] = language
         if to is not None:
             values["to"] = to.value
         if signed_out is not None:
@@ -143,6 +150,40 @@ class VerifyEmailMail(Mail):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountExistsMail(Mail):
     """To whoever wanted another account with the same address, or whose address somebody else gave."""
+
+    at: datetime
+    client: Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailChangeMail(Mail):
+    """To the address that an account is to have."""
+
+    link: Secret
+    expires_in: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailChangedMail(Mail):
+    """To the address that an account had."""
+
+    link: Secret
+    expires_in: timedelta
+    at: datetime
+    client: Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailConfirmedMail(Mail):
+    """To the address that an account has from now on."""
+
+    at: datetime
+    client: Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailChangeUndoneMail(Mail):
+    """To the address that an account has again."""
 
     at: datetime
     client: Client

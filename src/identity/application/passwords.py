@@ -14,9 +14,8 @@ from identity.application.ports import (
     CommonPasswords,
     Randomness,
     ReadUnitOfWork,
-    UnitOfWork,
 )
-from identity.application.sessions import Principal, find_live
+from identity.application.sessions import Principal, find_owner
 from identity.application.throttling import (
     ForgiveFailures,
     HashPassword,
@@ -24,7 +23,6 @@ from identity.application.throttling import (
     VerifyPassword,
 )
 from identity.domain.errors import (
-    AccessTokenRefused,
     InvalidInput,
     OneTimeTokenRefused,
     WrongPassword,
@@ -36,7 +34,6 @@ from identity.domain.password_policy import PasswordPolicy, is_oversized
 from identity.domain.secrets import Secret
 from identity.domain.session import UNKNOWN_CLIENT, Client
 from identity.domain.text import BLANK
-from identity.domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +80,7 @@ class ChangePassword:
         client: Client = UNKNOWN_CLIENT,
     ) -> None:
         async with self.read() as uow:
-            user = await self._owner(uow, principal)
+            user = await find_owner(uow, principal, at=self.clock.now(), idle=self.idle)
         unacceptable = self.judge_password(new_password, username=user.username, email=user.email)
         problems = {"old_password": () if old_password else (BLANK,), "new_password": unacceptable}
         if any(problems.values()):
@@ -98,7 +95,7 @@ class ChangePassword:
             user.id, MailKind.PASSWORD_CHANGED, id=self.randomness.identifier(), at=now, client=client
         )
         async with self.begin() as uow:
-            await self._owner(uow, principal)
+            await find_owner(uow, principal, at=now, idle=self.idle)
             await uow.users.save(user.with_password(password_hash, at=now))
             await uow.sessions.revoke_all(user.id, at=now, besides=principal.session.id)
             await uow.one_time_tokens.void(user.id, at=now)
@@ -106,13 +103,6 @@ class ChangePassword:
                 PasswordChanged(at=now, user_id=user.id, session_id=principal.session.id, client=client)
             )
             await uow.outbox.put(notice)
-
-    async def _owner(self, uow: UnitOfWork, principal: Principal) -> User:
-        """The account as it is now, whose session must not have ended meanwhile."""
-        found = await find_live(uow, principal.session.id, at=self.clock.now(), idle=self.idle)
-        if found is None:
-            raise AccessTokenRefused
-        return found[1]
 
 
 class RequestReset(RequestLink):

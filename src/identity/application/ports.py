@@ -96,6 +96,12 @@ class Reservations(Protocol):
     async def release(self, name: Username | EmailAddress, *, user_id: int) -> bool:
         """Gives the name up. False: it is not held for the account; nothing was changed."""
 
+    async def release_from(self, name: Username | EmailAddress, *, user_id: int) -> bool:
+        """Gives up the name, and those of its kind that the account holds as long as it or longer.
+
+        False: it is not held for the account; nothing was changed.
+        """
+
     async def purge(self, *, ended_before: datetime, limit: int) -> tuple[int | None, ...]:
         """Deletes what has ended earlier, but at most `limit` of them; for which account each was."""
 

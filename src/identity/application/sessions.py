@@ -215,6 +215,18 @@ async def find_live(
     return found if session.is_live(at=at, idle=idle) and not user.is_closed else None
 
 
+async def find_owner(uow: UnitOfWork, principal: Principal, *, at: datetime, idle: timedelta) -> User:
+    """The principal's account as it is now.
+
+    Raises:
+        AccessTokenRefused: the session has ended meanwhile, or the account was closed.
+    """
+    found = await find_live(uow, principal.session.id, at=at, idle=idle)
+    if found is None:
+        raise AccessTokenRefused
+    return found[1]
+
+
 async def _named_by(
     claims: Claims, uow: UnitOfWork, *, at: datetime, idle: timedelta
 ) -> tuple[Session, User]:

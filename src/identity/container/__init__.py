@@ -25,9 +25,10 @@ from identity.adapters.secret_file import create_secret_file
 from identity.adapters.sql.migration import SqlSchema
 from identity.adapters.sql.rate_limiter import SqlRateLimiter
 from identity.adapters.sql.storage import SqlStorage
-from identity.adapters.system import SystemClock, SystemRandomness
+from identity.adapters.system import SystemClock, SystemRandomness, time_zones
 from identity.application.calibration import Calibrate
 from identity.application.composing import ComposeMail
+from identity.application.email_change import ConfirmEmailChange, RequestEmailChange, UndoEmailChange
 from identity.application.health import CheckHealth
 from identity.application.housekeeping import PurgeExpired
 from identity.application.links import FollowLink
@@ -36,7 +37,7 @@ from identity.application.outbox import DeliverMail
 from identity.application.own_sessions import EndAllSessions, EndOtherSessions, EndSession, ListSessions
 from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
 from identity.application.ports import Mailer, PasswordHasher
-from identity.application.profile import ShowProfile
+from identity.application.profile import ShowProfile, UpdateProfile
 from identity.application.registration import JudgeRegistration, RegisterBlindly, RegisterUser
 from identity.application.sessions import Authenticate, LogOut, RefreshSession, SignTokens, VerifyToken
 from identity.application.signing_keys import (
@@ -339,6 +340,15 @@ class Container(DeclarativeContainer):
     end_other_sessions = Singleton(EndOtherSessions, begin=begin, clock=clock)
     end_all_sessions = Singleton(EndAllSessions, begin=begin, clock=clock)
     show_profile = Singleton(ShowProfile)
+    update_profile = Singleton(
+        UpdateProfile,
+        read=read,
+        begin=begin,
+        count_request=count_request,
+        clock=clock,
+        idle=given.refresh_idle,
+        time_zones=Singleton(time_zones),
+    )
     change_password = Singleton(
         ChangePassword,
         read=read,
@@ -372,6 +382,21 @@ class Container(DeclarativeContainer):
         begin=begin,
         follow_link=follow_link,
         clock=clock,
+    )
+    request_email_change = Singleton(
+        RequestEmailChange,
+        read=read,
+        begin=begin,
+        verify_password=verify_password,
+        clock=clock,
+        randomness=randomness,
+        idle=given.refresh_idle,
+    )
+    confirm_email_change = Singleton(
+        ConfirmEmailChange, begin=begin, follow_link=follow_link, clock=clock, randomness=randomness
+    )
+    undo_email_change = Singleton(
+        UndoEmailChange, begin=begin, follow_link=follow_link, clock=clock, randomness=randomness
     )
     deliver_mail = Singleton(
         DeliverMail,

@@ -10,6 +10,7 @@ from identity.adapters.mail.directory import DirectoryMailer
 from identity.adapters.mail.jinja import JinjaRenderer
 from identity.adapters.mail.mime import parse_sender
 from identity.adapters.mail.smtp import Security, SmtpMailer
+from identity.application.email_change import CONFIRMED_WITHIN, UNDONE_WITHIN
 from identity.application.links import Link
 from identity.domain.language import look_up
 from identity.domain.one_time_token import Purpose
@@ -78,6 +79,8 @@ def links(settings: Settings) -> Mapping[Purpose, Link]:
     given = {
         Purpose.RESET_PASSWORD: (settings.reset_url, settings.reset_lifetime),
         Purpose.VERIFY_EMAIL: (settings.verify_email_url, settings.verify_email_lifetime),
+        Purpose.CHANGE_EMAIL: (settings.change_email_url, CONFIRMED_WITHIN),
+        Purpose.UNDO_EMAIL_CHANGE: (settings.undo_email_change_url, UNDONE_WITHIN),
     }
     return {
         purpose: Link(url=url.replace("{frontend}", settings.frontend_url), lifetime=lifetime)

@@ -6,6 +6,7 @@
     │   └── EmailTaken                                     decided by the storage's unique key
     ├── LoginRefused             no_active_account         unknown, wrong or disabled: one answer
     ├── WrongPassword            incorrect_old_password
+    ├── IncorrectPassword        incorrect_password        where it is asked for to confirm something else
     ├── OneTimeTokenRefused      invalid_one_time_token    bad, used, expired or foreign: one answer
     ├── TokenRefused             token_not_valid           an access or refresh token, with a `reason`
     │   └── AccessTokenRefused                             the same where it was to authenticate a request
@@ -63,6 +64,10 @@ class LoginRefused(IdentityError):
 
 class WrongPassword(IdentityError):
     code = "incorrect_old_password"
+
+
+class IncorrectPassword(IdentityError):
+    code = "incorrect_password"
 
 
 class OneTimeTokenRefused(IdentityError):

@@ -68,5 +68,17 @@ class PasswordChanged(Event):
     """The owner set a new password, knowing the old one. Their other sessions ended."""
 
 
+class ProfileChanged(Event):
+    """The owner changed what their profile says."""
+
+
+class EmailChanged(Event):
+    """The owner has another address, and confirmed it by a mailed link."""
+
+
+class EmailChangeUndone(Event):
+    """Whoever reads the mail of an earlier address took it back, by a mailed link. All sessions ended."""
+
+
 class PasswordReset(Event):
     """The owner set a new password by a mailed link. All sessions ended."""

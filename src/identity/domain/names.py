@@ -1,4 +1,5 @@
-"""The two names of an account, each kept as it was typed and compared by a canonical `key`.
+"""The two names of an account, each kept as it was typed and compared by a canonical `key`; and the name that
+it shows, which is compared with none.
 
 `parse()` judges input; the plain constructor trusts what storage holds, so that a rule that is tightened
 later never makes an old row unreadable.
@@ -14,6 +15,7 @@ from typing import Self
 from identity.domain.text import Malformed, parse_line, too_long
 
 USERNAME_LIMIT = 150
+DISPLAY_NAME_LIMIT = 150
 EMAIL_LIMIT = 254  # RFC 5321, 4.5.3.1.3: a path has 256 octets, two of which are the angle brackets
 LOCAL_PART_LIMIT = 64  # RFC 5321, 4.5.3.1.1
 LABEL_LIMIT = 63  # RFC 1035, 2.3.4
@@ -22,12 +24,17 @@ USERNAME_CHARACTERS = (
     "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters."
 )
 EMAIL_SYNTAX = "Enter a valid email address."
+DISPLAY_NAME_CHARACTERS = (
+    "Enter a valid display name. This value may not contain line breaks or invisible characters."
+)
 
 # Letters and marks that nobody sees: Unicode's Default_Ignorable_Code_Point, beyond what is refused anyway,
 # and the joiner of Brahmi numbers and the filler of Khitan, which are not in it.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U0001107f\U00016fe4\U000e0000-\U000e0fff]"
 )
+# Format characters (bidirectional controls, joiners of no width), and separators of lines and paragraphs.
+_UNSEEN_CATEGORIES = frozenset({"Cf", "Zl", "Zp"})
 _ENCODED_WORD = re.compile(r"=\?[^?]*\?[BbQq]\?")  # RFC 2047, 2: mail software takes it for what it encodes
 _USERNAME = re.compile(r"[\w.@+-]+")
 _ASCII_ATOM = frozenset("!#$%&'*+-/=?^_`{|}~")  # RFC 5322, 3.2.3: atext besides letters and digits
@@ -50,6 +57,17 @@ class Username:
         if len(name.key) > USERNAME_LIMIT:
             raise Malformed(too_long(USERNAME_LIMIT))
         return name
+
+    @classmethod
+    def of_address(cls, address: EmailAddress) -> Self | None:
+        """The name that is this address; `None` for one that a name cannot be."""
+        try:
+            return cls.parse(address.value)
+        except Malformed:
+            return None
+
+    def is_address(self, address: EmailAddress) -> bool:
+        return EmailAddress(self.value).key == address.key
 
     @property
     def key(self) -> str:
@@ -99,6 +117,20 @@ class EmailAddress:
 
     def __str__(self) -> str:
         return self.value
+
+
+def parse_display_name(text: str) -> str:
+    """How somebody would like to be called, without surrounding white space; empty if they do not say.
+
+    Raises:
+        Malformed: it is too long, or holds what nobody sees.
+    """
+    if not text.strip():
+        return ""
+    line = parse_line(text, limit=DISPLAY_NAME_LIMIT)
+    if _INVISIBLE.search(line) or any(unicodedata.category(each) in _UNSEEN_CATEGORIES for each in line):
+        raise Malformed(DISPLAY_NAME_CHARACTERS)
+    return line
 
 
 def _is_dot_atom(text: str) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Self
 
 from identity.domain.names import EmailAddress, Username
-from identity.domain.one_time_token import Purpose
+from identity.domain.one_time_token import UNDOING, Purpose
 from identity.domain.secrets import PasswordHash
 
 _LONGEST_REFERENCE = 32  # characters; a 64-bit id in base64url takes 26
@@ -80,11 +80,23 @@ class User:
 
     def admits(self, purpose: Purpose | None) -> bool:
         """Whether a mail with a token for this, or one without, may go out, and the token be used."""
-        awaits_erasure = self.erasure_due_at is not None
-        return not self.is_disabled and awaits_erasure == (purpose is Purpose.UNDO_DELETION)
+        if self.is_disabled:
+            return False
+        if self.erasure_due_at is not None:  # whoever has taken the account over may be the one who asked
+            return purpose in UNDOING
+        return purpose is not Purpose.UNDO_DELETION
 
     def with_password(self, password_hash: PasswordHash, *, at: datetime) -> Self:
         return replace(self, password_hash=password_hash, password_changed_at=at)
+
+    def with_email(self, email: EmailAddress, *, at: datetime) -> Self:
+        """With another address, from which mail has just reached its owner. A username that was the old
+        address follows, if the new one can be a username."""
+        username = Username.of_address(email) if self.username.is_address(self.email) else None
+        return replace(self, username=username or self.username, email=email, email_verified_at=at)
+
+    def spared(self) -> Self:
+        return replace(self, erasure_due_at=None)
 
     def verified(self, *, at: datetime) -> Self:
         return self if self.is_verified else replace(self, email_verified_at=at)

@@ -135,6 +135,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     verify_email_url: Annotated[
         str, "Link mailed to verify an address; {frontend} is IDENTITY_FRONTEND_URL.", values.link_url
     ] = "{frontend}/verify-email/{uidb64}/{token}"
+    change_email_url: Annotated[
+        str,
+        "Link mailed to a new address, to confirm it; {frontend} is IDENTITY_FRONTEND_URL.",
+        values.link_url,
+    ] = "{frontend}/confirm-email/{uidb64}/{token}"
+    undo_email_change_url: Annotated[
+        str,
+        "Link mailed to the address of before, to undo its change; {frontend} is IDENTITY_FRONTEND_URL.",
+        values.link_url,
+    ] = "{frontend}/undo-email-change/{uidb64}/{token}"
     cors_origins: Annotated[
         tuple[str, ...], "Origins whose pages may call the API, separated by commas.", values.origins
     ] = ("http://localhost:3000", "http://localhost:5173")

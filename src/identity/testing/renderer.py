@@ -10,6 +10,10 @@ from typing import Any
 
 from identity.application.mail import (
     AccountExistsMail,
+    EmailChangedMail,
+    EmailChangeMail,
+    EmailChangeUndoneMail,
+    EmailConfirmedMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -49,6 +53,10 @@ def every_mail(*, username: str = "ann.lee", client: Client = _CLIENT, locale: s
         PasswordChangedMail(**reader, at=DATE, client=client),
         SessionReusedMail(**reader, at=DATE, client=client, signed_out=client),
         NewDeviceMail(**reader, at=DATE, client=client),
+        EmailChangeMail(**reader, link=Secret(LINK), expires_in=timedelta(hours=24)),
+        EmailChangedMail(**reader, link=Secret(LINK), expires_in=timedelta(hours=72), at=DATE, client=client),
+        EmailConfirmedMail(**reader, at=DATE, client=client),
+        EmailChangeUndoneMail(**reader, at=DATE, client=client),
         TestMail(**reader),
     )
 

@@ -277,6 +277,10 @@ class Driver:
             await reservations.release(name, user_id=user_id),
         ]
 
+    @drawn("accounts", name=USERNAMES | ADDRESSES, whose=WHICH)
+    async def release_from(self, *, name: Username | EmailAddress, whose: int) -> bool:
+        return await self.uow.reservations.release_from(name, user_id=self.user_id(whose))
+
     async def _stored(self, user: A, store: Callable[[A], Awaitable[User]]) -> User:
         holders = await self.find_user(username=user.username, email=user.email)
         own = user.id if isinstance(user, User) else None

@@ -130,6 +130,21 @@ class MemoryReservations:
         del reservations[_reserved(name)]
         return True
 
+    async def release_from(self, name: Username | EmailAddress, *, user_id: int) -> bool:
+        reservations = self.view.changed().reservations
+        first = reservations.get(_reserved(name))
+        if first is None or first.user_id != user_id:
+            return False
+        kind, _ = _reserved(name)
+        later = [
+            each
+            for each, reserved in reservations.items()
+            if each[0] == kind and reserved.user_id == user_id and reserved.until >= first.until
+        ]
+        for each in later:
+            del reservations[each]
+        return True
+
     async def purge(self, *, ended_before: datetime, limit: int) -> tuple[int | None, ...]:
         reservations = self.view.changed().reservations
         ended = [name for name, reserved in reservations.items() if reserved.until < ended_before]

@@ -20,6 +20,12 @@ _HOLDER = select(reservations.c.user_id).where(*_IS_THIS)
 _EXTEND = update(reservations).where(*_IS_OWN).values(expires_at=bindparam("until"))
 _HOLD = insert(reservations)
 _RELEASE = delete(reservations).where(*_IS_OWN)
+_UNTIL = select(reservations.c.expires_at).where(*_IS_OWN)
+_RELEASE_FROM = delete(reservations).where(
+    reservations.c.kind == bindparam("of_kind"),
+    reservations.c.user_id == bindparam("account"),
+    reservations.c.expires_at >= bindparam("until"),
+)
 _ENDED = (
     select(reservations.c.kind, reservations.c.key, reservations.c.user_id)
     .where(reservations.c.expires_at < bindparam("before"))
@@ -49,6 +55,15 @@ class SqlReservations:
 
     async def release(self, name: Username | EmailAddress, *, user_id: int) -> bool:
         return (await self.connection.execute(_RELEASE, _this(name) | {"account": user_id})).rowcount == 1
+
+    async def release_from(self, name: Username | EmailAddress, *, user_id: int) -> bool:
+        own = _this(name) | {"account": user_id}
+        held = (await self.connection.execute(_UNTIL, own)).mappings().first()
+        if held is None:
+            return False
+        until = held[reservations.c.expires_at]
+        later = {"of_kind": own["of_kind"], "account": user_id, "until": until}
+        return (await self.connection.execute(_RELEASE_FROM, later)).rowcount > 0
 
     async def purge(self, *, ended_before: datetime, limit: int) -> tuple[int | None, ...]:
         ended = await self.connection.execute(_ENDED, {"before": ended_before, "most": limit})

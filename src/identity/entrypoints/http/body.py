@@ -42,6 +42,7 @@ class Unreadable(InvalidInput):
 
 async def read_body(request: AnyRequest, shape: type[T]) -> T:
     """The body as a struct whose fields are all `str`, trimmed, or `Secret`, exactly as received.
+    One that has a default may be missing, or blank.
 
     Raises:
         Unreadable: a field is missing, null, blank, not a string, or holds control characters.
@@ -56,8 +57,10 @@ async def read_body(request: AnyRequest, shape: type[T]) -> T:
     values: dict[str, Any] = {}
     problems: dict[str, tuple[str, ...]] = {}
     for field in msgspec.structs.fields(shape):
+        if not field.required and field.name not in document:
+            continue
         problem, text = _text(document, field.name, trimmed=field.type is not Secret)
-        if problem:
+        if problem and (field.required or problem != BLANK):
             problems[field.name] = (problem,)
         else:
             values[field.name] = Secret(text) if field.type is Secret else text

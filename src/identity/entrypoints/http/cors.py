@@ -24,7 +24,7 @@ def cors_config(origins: Sequence[str], *, credentials: bool) -> CORSConfig:
     return CORSConfig(
         allow_origins=list(origins),
         allow_credentials=credentials,
-        allow_methods=["GET", "HEAD", "POST", "DELETE", "OPTIONS"],
+        allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
         allow_headers=list(_ALLOWED_HEADERS),
         expose_headers=["Retry-After", "X-Request-ID"],
     )

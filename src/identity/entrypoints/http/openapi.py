@@ -19,6 +19,7 @@ from litestar.openapi.spec import (
     Tag,
 )
 
+from identity.domain.names import USERNAME_LIMIT
 from identity.domain.password_policy import PasswordPolicy
 from identity.entrypoints.http.body import FORM, JSON, REQUIRED, AnyRequest
 from identity.entrypoints.http.documentation import CONTENT_SECURITY_POLICY, DocumentationPage
@@ -32,7 +33,8 @@ from identity.entrypoints.http.openapi_refusals import (
     schema,
 )
 
-ACCOUNTS, SESSIONS, PASSWORDS, PROFILE, HEALTH = "Accounts", "Sessions", "Passwords", "Profile", "Health"
+ACCOUNTS, SESSIONS, PASSWORDS = "Accounts", "Sessions", "Passwords"
+PROFILE, EMAIL_CHANGE, HEALTH = "Profile", "E-mail change", "Health"
 
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 
@@ -69,7 +71,8 @@ def openapi_config(address: str, *, cookie: bool) -> OpenAPIConfig:
             Tag(name=ACCOUNTS, description="Opening an account."),
             Tag(name=SESSIONS, description="Logging in, staying logged in, logging out."),
             Tag(name=PASSWORDS, description="Changing a password, and replacing one that is lost."),
-            Tag(name=PROFILE, description="What an account's owner sees of it."),
+            Tag(name=PROFILE, description="What an account's owner sees of it, and changes in it."),
+            Tag(name=EMAIL_CHANGE, description="Another address for an account, and the way back."),
             Tag(name=HEALTH, description="For load balancers and process managers."),
         ],
         components=Components(
@@ -106,7 +109,7 @@ def complete(app: Litestar, *, policy: PasswordPolicy) -> None:
     document.components.schemas |= REFUSAL_SCHEMAS
     for _, item in paths:
         item.head = None
-        for operation in (item.get, item.post, item.delete):
+        for operation in (item.get, item.post, item.patch, item.delete):
             if isinstance(operation, Documented):
                 document.components.schemas |= {
                     name: _replacing(NEW_PASSWORD, new_password, each)
@@ -133,14 +136,17 @@ class Body:
 
     name: str
     fields: dict[str, Node]
+    required: list[str]
     example: dict[str, str]
 
 
 def request_body(shape: type[msgspec.Struct], example: dict[str, str], **fields: Node) -> Body:
-    names = [field.name for field in msgspec.structs.fields(shape)]
+    described = msgspec.structs.fields(shape)
+    names = [field.name for field in described]
     return Body(
         name=shape.__name__,
         fields={name: fields[name] for name in names},
+        required=[field.name for field in described if field.required],
         example={name: example[name] for name in names},
     )
 
@@ -154,6 +160,10 @@ def text(description: str, **constraints: Any) -> Node:
 EMAIL = text("An e-mail address, of any script.", format="idn-email")
 LINK_OWNER = text("The part of the mailed link that says whose it is.")
 LINK_TOKEN = text("The part of the mailed link that is secret.")
+USERNAME = text(
+    f"At most {USERNAME_LIMIT} letters, digits and @ . + - _, not counting white space around them. An @ "
+    "only where it is the account's own e-mail address."
+)
 PASSWORD = text("The account's password, exactly as it was set.", format="password")
 NEW_PASSWORD = text(
     "Taken exactly as it is, white space included. Not a common one, not only digits, and not similar to the "
@@ -239,7 +249,7 @@ def _not_acceptable(takes: Body, invalid: Node, mistake: str | None) -> Node:
         *(["Mistake"] if mistake else []),
         examples={
             **({"mistake": {"error": mistake}} if mistake else {}),
-            **({"missing": {name: [REQUIRED] for name in takes.fields}} if takes.fields else {}),
+            **({"missing": {name: [REQUIRED] for name in takes.required}} if takes.required else {}),
             **invalid,
             "not JSON": {"detail": "JSON parse error - Expecting value: line 1 column 1 (char 0)"},
         },
@@ -254,7 +264,7 @@ def _content(takes: Body, *, forms: bool) -> Node:
 def _schemas(takes: Body) -> Node:
     names = list(takes.fields)
     return {
-        takes.name: {"type": "object", "properties": takes.fields, "required": names},
+        takes.name: {"type": "object", "properties": takes.fields, "required": takes.required},
         f"{takes.name}Errors": field_errors(*names),
     }
 

@@ -10,7 +10,6 @@ from litestar.di import NamedDependency
 
 from identity.application.registration import JudgeRegistration
 from identity.domain.errors import InvalidInput
-from identity.domain.names import USERNAME_LIMIT
 from identity.domain.secrets import Secret
 from identity.domain.session import Client
 from identity.entrypoints.http.body import AnyRequest, Unreadable, read_body
@@ -19,11 +18,11 @@ from identity.entrypoints.http.openapi import (
     ACCOUNTS,
     EMAIL,
     NEW_PASSWORD,
+    USERNAME,
     Message,
     named,
     operation,
     request_body,
-    text,
 )
 
 
@@ -62,10 +61,7 @@ class Registration(msgspec.Struct):
         takes=request_body(
             Registration,
             {"username": "john_doe", "email": "john@example.com", "password": "yourpassword123"},
-            username=text(
-                f"At most {USERNAME_LIMIT} letters, digits and @ . + - _, not counting white space around "
-                "them. An @ only where it is the account's own e-mail address."
-            ),
+            username=USERNAME,
             email=EMAIL,
             password=NEW_PASSWORD,
         ),

@@ -53,6 +53,30 @@ class ReservationsBehaviour(StorageTests):
             assert await uow.reservations.release(Username("Eve"), user_id=ann.id) is False
         assert not await _is_held(storage, NAME)
 
+    async def test_a_name_is_released_with_those_of_its_kind_that_are_held_as_long_or_longer(
+        self, storage: Storage
+    ) -> None:
+        ann, bob = await add_user(storage, "ann"), await add_user(storage, "bob")
+        earlier, as_long, longer, anothers = (EmailAddress(f"{number}@e.org") for number in range(4))
+        await _hold(storage, earlier, ann, until=LATER - MICROSECOND)
+        await _hold(storage, ADDRESS, ann, until=LATER)
+        await _hold(storage, as_long, ann, until=LATER)
+        await _hold(storage, longer, ann, until=LATER + HOUR)
+        await _hold(storage, NAME, ann, until=LATER + HOUR)
+        await _hold(storage, anothers, bob, until=LATER + HOUR)
+        async with storage.begin() as uow:
+            assert await uow.reservations.release_from(EmailAddress("nobody@e.org"), user_id=ann.id) is False
+            assert await uow.reservations.release_from(anothers, user_id=ann.id) is False
+        everything = (earlier, ADDRESS, as_long, longer, NAME, anothers)
+        assert [await _is_held(storage, name) for name in everything] == [True] * 6
+        async with storage.begin() as uow:
+            assert (
+                await uow.reservations.release_from(EmailAddress("EVE@example.org"), user_id=ann.id) is True
+            )
+            assert await uow.reservations.release_from(ADDRESS, user_id=ann.id) is False
+        held = [name for name in everything if await _is_held(storage, name)]
+        assert held == [earlier, NAME, anothers]
+
     async def test_a_name_is_not_held_from_the_account_that_it_is_held_for(self, storage: Storage) -> None:
         ann, bob = await add_user(storage, "ann"), await add_user(storage, "bob")
         await _hold(storage, ADDRESS, ann)

@@ -407,6 +407,7 @@ def _writes(
         "users.erase": lambda uow: uow.users.erase(ann),
         "reservations.hold": lambda uow: uow.reservations.hold(NEW_NAME, user_id=None, until=NOW),
         "reservations.release": lambda uow: uow.reservations.release(OLD_NAME, user_id=ann.id),
+        "reservations.release_from": lambda uow: uow.reservations.release_from(OLD_NAME, user_id=ann.id),
         "reservations.purge": lambda uow: uow.reservations.purge(ended_before=NOW + HOUR, limit=10),
         "sessions.add": lambda uow: uow.sessions.add(new_session(ann, "new")),
         "sessions.rotate": lambda uow: uow.sessions.rotate(live, replace(live, pending="n")),
