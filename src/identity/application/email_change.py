@@ -57,7 +57,7 @@ class RequestEmailChange:
 
     Raises:
         InvalidInput: the text is not an address that the account could have.
-        IncorrectPassword: it is another one.
+        IncorrectPassword: the password is another one.
         AccessTokenRefused: the session has ended meanwhile, or the account was closed.
         Throttled: there were too many failures, of the account or from the address.
     """
