@@ -18,7 +18,7 @@ from identity.adapters.mail.mime import to_mime
 from identity.adapters.mail.wording import Wording
 from identity.application import mail as mails
 from identity.application.composing import RECIPES
-from identity.application.login import DEVICES_REMEMBERED
+from identity.application.sessions import DEVICES_REMEMBERED
 from identity.application.mail import (
     Mail,
     Message,

@@ -17,8 +17,7 @@ from tests.application.world import (
 )
 
 from identity.adapters.memory import PlainHasher
-from identity.application.login import DEVICES_REMEMBERED
-from identity.application.sessions import USE_NOTED_EVERY
+from identity.application.sessions import DEVICES_REMEMBERED, USE_NOTED_EVERY
 from identity.domain.secrets import Secret
 
 World = Any  # one whose use cases are those of the container, by name
@@ -71,7 +70,7 @@ async def logs_in_once_too_often(world: World) -> Act:
     for _ in range(3):
         world.clock.advance(timedelta(seconds=1))
         await world.logged_in("alice")
-    log_in = replace(world.log_in, sessions_per_account=3)
+    log_in = replace(world.log_in, begin_session=replace(world.log_in.begin_session, sessions_per_account=3))
     return lambda: log_in(username="alice", password=PASSWORD)
 
 
@@ -166,6 +165,26 @@ async def resets_the_password(world: World) -> Act:
     await world.reset_link()
     link = await world.reset_link()
     return lambda: world.reset_password(**link.with_password(NEW_PASSWORD), client=BROWSER)
+
+
+async def asks_for_a_login_code(world: World) -> Act:
+    return lambda: world.request_login_code(email="alice@example.com", client=BROWSER)
+
+
+async def logs_in_with_a_code(world: World) -> Act:
+    code = await world.login_code()
+    return lambda: world.confirm_login_code(**code.fields(), client=BROWSER)
+
+
+async def fails_to_log_in_with_a_code(world: World) -> Act:
+    code = (await world.login_code()).wrong
+    return lambda: world.confirm_login_code(**code.fields(), client=BROWSER)
+
+
+async def purges_login_codes(world: World) -> Act:
+    await world.login_code()
+    world.clock.advance(SESSION_LIFETIME * 2)
+    return later(world, "purge_expired")
 
 
 async def purges_sessions(world: World) -> Act:
@@ -288,6 +307,10 @@ SCENARIOS: list[Scenario] = [
     changes_the_password,
     forgets_the_password,
     resets_the_password,
+    asks_for_a_login_code,
+    logs_in_with_a_code,
+    fails_to_log_in_with_a_code,
+    purges_login_codes,
     purges_sessions,
     purges_devices,
     purges_reset_tokens,
@@ -319,9 +342,12 @@ TRACES: dict[Scenario, list[str]] = {
     changes_the_password: ["audit_log.append", "outbox.put"],
     forgets_the_password: ["outbox.put"],
     resets_the_password: ["audit_log.append", "outbox.put"],
+    asks_for_a_login_code: ["login_codes.add", "outbox.put"],
+    logs_in_with_a_code: ["audit_log.append", "devices.see"],
 }
 REFUSED = {
     fails_to_log_in,
+    fails_to_log_in_with_a_code,
     replays_a_superseded_token,
     ends_a_session_that_is_over,
     changes_the_password_too_weakly,
@@ -331,6 +357,7 @@ GOES_ON_ALL_THE_SAME = {authenticates_and_is_noted}
 """Where what cannot be noted is no reason to refuse what was asked for."""
 DELIVERIES = [
     forgets_the_password,
+    asks_for_a_login_code,
     changes_the_password,
     resets_the_password,
     logs_in_from_a_new_device,

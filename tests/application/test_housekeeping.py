@@ -17,7 +17,7 @@ from tests.application.world import (
 )
 
 from identity.application.housekeeping import DEAD_LETTERS_KEPT, KEPT_AFTER_EXPIRY, Purged
-from identity.application.login import DEVICES_REMEMBERED
+from identity.application.sessions import DEVICES_REMEMBERED
 from identity.domain.errors import LoginRefused, MailRefused, OneTimeTokenRefused, TokenFault, TokenRefused
 
 TICK = timedelta(microseconds=1)

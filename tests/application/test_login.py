@@ -18,7 +18,7 @@ from tests.application.world import (
 )
 
 from identity.adapters.memory import PlainHasher
-from identity.application.login import MOST_DEVICES
+from identity.application.sessions import MOST_DEVICES
 from identity.application.mail import MailKind
 from identity.domain.errors import Conflict, InvalidInput, LoginRefused
 from identity.domain.events import LoggedIn

@@ -30,6 +30,7 @@ class Request(StrEnum):
 
     REGISTER = "register"
     FORGOT_PASSWORD = "forgot password"
+    LOGIN_CODE = "login code"
     REFUSED_LINK = "refused link"
     REFUSED_REFRESH = "refused refresh"
 
