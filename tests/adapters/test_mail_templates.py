@@ -18,7 +18,6 @@ from identity.adapters.mail.mime import to_mime
 from identity.adapters.mail.wording import Wording
 from identity.application import mail as mails
 from identity.application.composing import RECIPES
-from identity.application.sessions import DEVICES_REMEMBERED
 from identity.application.mail import (
     Mail,
     Message,
@@ -29,6 +28,7 @@ from identity.application.mail import (
     TestMail,
     kinds_of_mail,
 )
+from identity.application.sessions import DEVICES_REMEMBERED
 from identity.domain.errors import MailDeferred
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import Secret

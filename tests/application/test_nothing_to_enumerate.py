@@ -168,13 +168,13 @@ async def log_in_with_a_wrong_code(world: World) -> Acts:
     await world.registered("mary")
     await world.registered("paul")
     codes = {
-        "wrong": (await world.login_code()).wrong,
+        "wrong": (await world.login_code("alice@example.com")).wrong,
         "void": (await world.login_code("mary@example.com")).wrong,
+        "disabled since": (await world.login_code("paul@example.com")).wrong,
     }
     for kind, name in (("nobody's", "nobody"), ("disabled", "carol"), ("not mailed yet", "dave")):
         request = await world.request_login_code(email=f"{name}@example.com", client=BROWSER)
         codes[kind] = LoginCode(request=request, code=Secret("00000000"))
-    codes["disabled since"] = (await world.login_code("paul@example.com")).wrong
     await world.disable(await world.stored_user("paul"))
     world.clock.advance(timedelta(seconds=1))
     await world.changed(await world.logged_in("mary"))
