@@ -57,6 +57,7 @@ UNDER_ANOTHER_HEADING = {
     "calibration": ("Login", "identity calibrate"),
     "mail_preview": ("Mail", "identity mail-preview"),
     "composing": ("Mail", "notices of a kind"),
+    "login_code": ("Login by code", "IDENTITY_LOGIN_CODE"),
     "links": ("Throttling", "bad links"),
     "outbox": ("Mail", "outbox"),
     "own_sessions": ("Sessions", "revoke-others"),
@@ -333,7 +334,7 @@ def test_every_variable_that_a_document_names_is_a_setting() -> None:
 
 @pytest.fixture(scope="module")
 def app() -> Litestar:
-    return create_app(build_container(Settings(database_url="memory:")))
+    return create_app(build_container(Settings(database_url="memory:", login_code=True)))
 
 
 def test_the_routes_table_is_that_of_the_app(app: Litestar) -> None:
@@ -461,7 +462,9 @@ def test_the_house_is_drawn_as_it_stands() -> None:
 
 
 def spelled(number: int) -> str:
-    return {1: "one", 2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 30: "thirty"}[number]
+    return {1: "one", 2: "two", 3: "three", 5: "five", 7: "seven", 8: "eight", 10: "ten", 30: "thirty"}[
+        number
+    ]
 
 
 def common_passwords() -> int:
@@ -500,6 +503,9 @@ def phrases() -> Sequence[str]:
         f"may be kept for {spelled(max_age // 60)} minutes",
         f"good until it expires, {spelled(defaults.access_lifetime // minute)} minutes at most",
         "good once and for an hour",
+        f"by a code of {spelled(login_code.DIGITS)} digits",
+        f"for {spelled(login_code.LIFETIME // minute)} minutes from the asking",
+        f"and for {spelled(login_code.MOST_TRIES)} tries",
         f"at most {spelled(composing.LINKS_A_DAY)} are mailed to an account in a day",
         f"Within {spelled(int(worker.PAUSE))} seconds the first terminal prints the mail",
         "the server does so every hour",
