@@ -25,7 +25,7 @@ from identity.adapters.jwt import keyring
 from identity.application import composing, signing_keys
 from identity.application.sessions import DEVICES_REMEMBERED, USE_NOTED_EVERY
 from identity.container import build_container
-from identity.domain import signing_key
+from identity.domain import login_code, signing_key
 from identity.domain.errors import (
     IdentityError,
     InvalidInput,
