@@ -19,6 +19,7 @@ from identity.adapters.mail.wording import Wording
 from identity.application import mail as mails
 from identity.application.composing import RECIPES
 from identity.application.mail import (
+    LoginCodeMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -60,6 +61,9 @@ def a_mail(
         return PasswordResetMail(**name, link=Secret(LINK), expires_in=timedelta(minutes=90))
     if kind is SessionReusedMail:
         return SessionReusedMail(**name, at=NOW, client=client, signed_out=client)
+    if kind is LoginCodeMail:
+        minutes = timedelta(minutes=10)
+        return LoginCodeMail(**name, code=Secret("48151623"), expires_in=minutes, at=NOW, client=client)
     if kind in NOTICES:
         return kind(**name, at=NOW, client=client)
     return kind(**name)
@@ -88,7 +92,7 @@ def write(folder: Path, **files: str) -> Path:
 def test_the_kinds_of_mail_are_found() -> None:
     assert set(KINDS) >= {PasswordResetMail, *NOTICES, TestMail}
     assert PasswordResetMail.name() == "password_reset"
-    assert set(NOTICES) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is None}
+    assert {*NOTICES, LoginCodeMail} == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is None}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -307,6 +311,16 @@ def test_nothing_of_one_language_is_left_in_the_other(kind: type[Mail]) -> None:
     assert not re.search(r"\b(?:der|die|das|Sie|Ihr|und|von|zu)\b", " ".join(told["en"]))
 
 
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_code_is_in_text_and_html_where_it_is_copied_whole_and_not_in_the_subject(locale: str) -> None:
+    """Subjects are what a locked screen shows."""
+    message = rendered(a_mail(LoginCodeMail, locale=locale))
+    assert "\n    4815 1623\n" in message.text
+    assert re.search(r">4815</span><span [^>]*>1623<", message.html)
+    assert not re.search(r"\d", message.subject)
+    assert "4815" not in message.html.partition('class="ground" align')[0]  # nor does the preview
+
+
 @pytest.mark.parametrize(
     ("locale", "subject"),
     [
@@ -411,7 +425,7 @@ def test_what_would_be_passed_over_in_silence_is_found_at_the_start(tmp_path: Pa
 
 def templates_there_have_to_be() -> set[str]:
     of_mails = {f"{kind.name()}.{ending}" for kind in kinds_of_mail() for ending in ("txt", "html")}
-    shared = {"base.html", "details.txt", "details.html"}
+    shared = {"base.html", "code.html", "details.txt", "details.html"}
     return shared | {f"{locale}/{name}" for locale in LOCALES for name in {"wording.jinja", *of_mails}}
 
 

@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from identity.application.mail import (
+    LoginCodeMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -45,6 +46,9 @@ def every_mail(*, username: str = "ann.lee", client: Client = _CLIENT, locale: s
         PasswordChangedMail(**reader, at=DATE, client=client),
         SessionReusedMail(**reader, at=DATE, client=client, signed_out=client),
         NewDeviceMail(**reader, at=DATE, client=client),
+        LoginCodeMail(
+            **reader, code=Secret("48151623"), expires_in=timedelta(minutes=10), at=DATE, client=client
+        ),
         TestMail(**reader),
     )
 
