@@ -217,8 +217,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 30
     address_requests: Annotated[
         int,
-        "Registrations from one address within five minutes; also forgotten passwords, bad links and "
-        "bad refresh tokens, each.",
+        "Registrations from one address within five minutes; also forgotten passwords, login codes, bad "
+        "links and bad refresh tokens, each.",
         integer(1, 1_000_000),
     ] = 100
     trusted_proxies: Annotated[
