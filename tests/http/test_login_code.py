@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 from tests.http.test_nothing_to_enumerate import seen
 
 from identity.domain.login_code import LIFETIME, MOST_TRIES
+from identity.domain.secrets import Secret
 
 ASKED, CONFIRMED = "/api/auth/login-code/", "/api/auth/login-code/confirm/"
 PAGE = "http://localhost:3000"
@@ -115,6 +118,31 @@ async def test_after_five_tries_the_right_code_is_refused_too(service):
     for _ in range(MOST_TRIES):
         assert await confirm(service, wrong(code)) == REFUSED
     assert await confirm(service, code) == REFUSED
+
+
+async def test_of_twenty_guesses_beside_the_right_code_five_are_judged_at_most(service):
+    code = await mailed(service)
+    guesses = [*[wrong(code)] * 10, code, *[wrong(code)] * 10]
+    answers = await asyncio.gather(*(service.post(CONFIRMED, guess) for guess in guesses))
+    statuses = Counter(answer.status_code for answer in answers)
+    assert set(statuses) <= {200, 401}
+    assert statuses[200] <= 1
+    assert (await stored(service, code)).tries <= MOST_TRIES
+    assert await confirm(service, code) == REFUSED
+
+
+async def test_one_of_eight_who_bring_the_right_code_at_once_is_logged_in(service):
+    code = await mailed(service)
+    answers = await asyncio.gather(*(service.post(CONFIRMED, code) for _ in range(8)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 401: 7}
+
+
+async def stored(service, code):
+    async def find():
+        async with service.container.read()() as uow:
+            return await uow.login_codes.find(Secret(code["request"]).digest())
+
+    return service.in_the_app(find)
 
 
 async def test_failures_are_counted_with_those_of_passwords(reused):
