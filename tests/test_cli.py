@@ -29,6 +29,7 @@ from click.testing import CliRunner, Result
 from identity.application.mail import kinds_of_mail
 from identity.application.throttling import Request
 from identity.container import Container, build_container
+from identity.domain.login_code import LoginCode
 from identity.domain.names import Username
 from identity.domain.one_time_token import OneTimeToken, Purpose
 from identity.domain.secrets import Secret
@@ -686,10 +687,15 @@ def test_a_mailer_class_that_cannot_send_is_refused() -> None:
 
 
 def test_purge_tells_what_it_deleted() -> None:
-    none = "0 sessions, 0 devices, 0 one time tokens, 0 dead letters, 0 rate limits, 0 reservations"
-    assert succeeds("purge") == f"Deleted {none}.\n"
+    def deleted(count: int) -> str:
+        return (
+            f"{count} sessions, {count} devices, {count} one time tokens, {count} login codes, "
+            f"0 dead letters, {count} rate limits, 0 reservations"
+        )
+
+    assert succeeds("purge") == f"Deleted {deleted(0)}.\n"
     expire_one_of_each()
-    one = "1 sessions, 1 devices, 1 one time tokens, 0 dead letters, 1 rate limits, 0 reservations"
+    one = deleted(1)
     assert succeeds("purge") == f"Deleted {one}.\n"
 
 
@@ -697,12 +703,13 @@ def test_purge_tells_what_it_deleted_as_json() -> None:
     create_john()
     expire_one_of_each(user_id=1)
     for count in (1, 0):
-        deleted = dict.fromkeys(["sessions", "devices", "one_time_tokens", "rate_limits"], count)
-        assert json.loads(succeeds("purge", "--json")) == deleted | {"dead_letters": 0, "reservations": 0}
+        kinds = ["sessions", "devices", "one_time_tokens", "login_codes", "rate_limits"]
+        expected = dict.fromkeys(kinds, count) | {"dead_letters": 0, "reservations": 0}
+        assert json.loads(succeeds("purge", "--json")) == expected
 
 
 def expire_one_of_each(user_id: int = 1) -> None:
-    """As if somebody had failed to log in, logged in, and asked for a reset, a hundred days ago."""
+    """As if somebody had failed to log in, logged in, and asked for a reset and a code, 100 days ago."""
 
     async def add(container: Container) -> None:
         long_ago = container.clock().now() - timedelta(days=100)
@@ -727,6 +734,14 @@ def expire_one_of_each(user_id: int = 1) -> None:
                     intent_id="2" * 32,
                     created_at=long_ago,
                     expires_at=long_ago + timedelta(hours=1),
+                )
+            )
+            await uow.login_codes.add(
+                LoginCode(
+                    request=Secret("long ago").digest(),
+                    email_key="john@example.com",
+                    created_at=long_ago,
+                    expires_at=long_ago + timedelta(minutes=10),
                 )
             )
         of_address = container.buckets().of_request(Request.REGISTER, Client(address="192.0.2.7"))

@@ -23,11 +23,10 @@ from litestar import Litestar
 
 from identity.adapters.jwt import keyring
 from identity.application import composing, email_change, signing_keys
-from identity.application.login import DEVICES_REMEMBERED
 from identity.application.registration import VERIFIED_WITHIN
-from identity.application.sessions import USE_NOTED_EVERY
+from identity.application.sessions import DEVICES_REMEMBERED, USE_NOTED_EVERY
 from identity.container import build_container
-from identity.domain import signing_key
+from identity.domain import login_code, signing_key
 from identity.domain.errors import (
     IdentityError,
     InvalidInput,
@@ -61,6 +60,7 @@ UNDER_ANOTHER_HEADING = {
     "mail_preview": ("Mail", "identity mail-preview"),
     "composing": ("Mail", "notices of a kind"),
     "email_change": ("E-mail change", "confirm-email-change"),
+    "login_code": ("Login by code", "IDENTITY_LOGIN_CODE"),
     "links": ("Throttling", "bad links"),
     "outbox": ("Mail", "outbox"),
     "own_sessions": ("Sessions", "revoke-others"),
@@ -337,7 +337,7 @@ def test_every_variable_that_a_document_names_is_a_setting() -> None:
 
 @pytest.fixture(scope="module")
 def app() -> Litestar:
-    return create_app(build_container(Settings(database_url="memory:")))
+    return create_app(build_container(Settings(database_url="memory:", login_code=True)))
 
 
 def test_the_routes_table_is_that_of_the_app(app: Litestar) -> None:
@@ -465,7 +465,9 @@ def test_the_house_is_drawn_as_it_stands() -> None:
 
 
 def spelled(number: int) -> str:
-    return {1: "one", 2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 30: "thirty"}[number]
+    return {1: "one", 2: "two", 3: "three", 5: "five", 7: "seven", 8: "eight", 10: "ten", 30: "thirty"}[
+        number
+    ]
 
 
 def common_passwords() -> int:
@@ -509,6 +511,9 @@ def phrases() -> Sequence[str]:
         f"one line of at most {DISPLAY_NAME_LIMIT} characters",
         f"`POST /api/auth/confirm-email-change/`, within {email_change.CONFIRMED_WITHIN // hour} hours",
         f"undoes the change, good for {email_change.UNDONE_WITHIN // hour} hours",
+        f"by a code of {spelled(login_code.DIGITS)} digits",
+        f"for {spelled(login_code.LIFETIME // minute)} minutes from the asking",
+        f"and for {spelled(login_code.MOST_TRIES)} tries",
         f"at most {spelled(composing.LINKS_A_DAY)} are mailed to an account in a day",
         f"Within {spelled(int(worker.PAUSE))} seconds the first terminal prints the mail",
         "the server does so every hour",

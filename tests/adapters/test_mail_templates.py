@@ -18,13 +18,13 @@ from identity.adapters.mail.mime import to_mime
 from identity.adapters.mail.wording import Wording
 from identity.application import mail as mails
 from identity.application.composing import RECIPES
-from identity.application.login import DEVICES_REMEMBERED
 from identity.application.mail import (
     AccountExistsMail,
     EmailChangedMail,
     EmailChangeMail,
     EmailChangeUndoneMail,
     EmailConfirmedMail,
+    LoginCodeMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -35,6 +35,7 @@ from identity.application.mail import (
     VerifyEmailMail,
     kinds_of_mail,
 )
+from identity.application.sessions import DEVICES_REMEMBERED
 from identity.domain.errors import MailDeferred
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import Secret
@@ -75,6 +76,7 @@ def a_mail(
         "locale": locale,
         "link": Secret(LINK),
         "expires_in": timedelta(minutes=90),
+        "code": Secret("48151623"),
         "at": NOW,
         "client": client,
         "signed_out": client,
@@ -106,8 +108,7 @@ def test_the_kinds_of_mail_are_found() -> None:
     assert set(KINDS) >= {*LINKS, *NOTICES, TestMail}
     assert PasswordResetMail.name() == "password_reset"
     assert set(LINKS) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is not None}
-    assert set(NOTICES) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is None}
-    assert set(LINKS) == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is not None}
+    assert {*NOTICES, LoginCodeMail} == {recipe.mail for recipe in RECIPES.values() if recipe.purpose is None}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -373,6 +374,16 @@ def test_nothing_of_one_language_is_left_in_the_other(kind: type[Mail]) -> None:
     assert not re.search(r"\b(?:der|die|das|Sie|Ihr|und|von|zu)\b", " ".join(told["en"]))
 
 
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_code_is_in_text_and_html_where_it_is_copied_whole_and_not_in_the_subject(locale: str) -> None:
+    """Subjects are what a locked screen shows."""
+    message = rendered(a_mail(LoginCodeMail, locale=locale))
+    assert "\n    4815 1623\n" in message.text
+    assert re.search(r">4815</span><span [^>]*>1623<", message.html)
+    assert not re.search(r"\d", message.subject)
+    assert "4815" not in message.html.partition('class="ground" align')[0]  # nor does the preview
+
+
 @pytest.mark.parametrize(
     ("locale", "subject"),
     [
@@ -477,7 +488,7 @@ def test_what_would_be_passed_over_in_silence_is_found_at_the_start(tmp_path: Pa
 
 def templates_there_have_to_be() -> set[str]:
     of_mails = {f"{kind.name()}.{ending}" for kind in kinds_of_mail() for ending in ("txt", "html")}
-    shared = {"base.html", "details.txt", "details.html"}
+    shared = {"base.html", "code.html", "details.txt", "details.html"}
     return shared | {f"{locale}/{name}" for locale in LOCALES for name in {"wording.jinja", *of_mails}}
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from tests.application.world import (
     ACCESS_LIFETIME,
     BUCKETS,
+    CODE_DIGESTS,
     IDLE,
     LINKS,
     REUSE_WINDOW,
@@ -38,11 +39,12 @@ from identity.adapters.memory import (
 )
 from identity.application.composing import ComposeMail
 from identity.application.login import LogIn
+from identity.application.login_code import MintLoginCode
 from identity.application.outbox import DeliverMail
 from identity.application.passwords import JudgePassword
 from identity.application.ports import UnitOfWork
 from identity.application.registration import JudgeRegistration, RegisterUser
-from identity.application.sessions import Authenticate, LogOut, RefreshSession, SignTokens
+from identity.application.sessions import Authenticate, BeginSession, LogOut, RefreshSession, SignTokens
 from identity.application.throttling import CountRequest, HashPassword, VerifyPassword
 from identity.domain.errors import AccessTokenRefused, TokenRefused
 from identity.domain.password_policy import PasswordPolicy
@@ -274,12 +276,15 @@ class Replica:
             verify_password=VerifyPassword(
                 lane=lane, limiter=limiter, buckets=BUCKETS, hasher=hasher, clock=clock
             ),
+            begin_session=BeginSession(
+                randomness=randomness,
+                lifetime=SESSION_LIFETIME,
+                sessions_per_account=SESSIONS_PER_ACCOUNT,
+                new_device_mail=True,
+            ),
             sign_tokens=sign_tokens,
             clock=clock,
             randomness=randomness,
-            session_lifetime=SESSION_LIFETIME,
-            sessions_per_account=SESSIONS_PER_ACCOUNT,
-            new_device_mail=True,
             requires_verification=False,
         )
         self.refresh_session = RefreshSession(
@@ -299,7 +304,13 @@ class Replica:
         self.deliver_mail = DeliverMail(
             read=storage.read,
             begin=storage.begin,
-            compose_mail=ComposeMail(begin=storage.begin, clock=clock, randomness=randomness, links=LINKS),
+            compose_mail=ComposeMail(
+                begin=storage.begin,
+                clock=clock,
+                randomness=randomness,
+                links=LINKS,
+                mint_login_code=MintLoginCode(randomness=randomness, code_digests=CODE_DIGESTS),
+            ),
             limiter=limiter,
             buckets=BUCKETS,
             renderer=renderer(),

@@ -17,9 +17,8 @@ from tests.application.world import (
 )
 
 from identity.adapters.memory import PlainHasher
-from identity.application.login import DEVICES_REMEMBERED
 from identity.application.registration import VERIFIED_WITHIN
-from identity.application.sessions import USE_NOTED_EVERY
+from identity.application.sessions import DEVICES_REMEMBERED, USE_NOTED_EVERY
 from identity.domain.secrets import Secret
 
 World = Any  # one whose use cases are those of the container, by name
@@ -107,7 +106,7 @@ async def logs_in_once_too_often(world: World) -> Act:
     for _ in range(3):
         world.clock.advance(timedelta(seconds=1))
         await world.logged_in("alice")
-    log_in = replace(world.log_in, sessions_per_account=3)
+    log_in = replace(world.log_in, begin_session=replace(world.log_in.begin_session, sessions_per_account=3))
     return lambda: log_in(username="alice", password=PASSWORD)
 
 
@@ -233,6 +232,27 @@ async def undoes_a_change_that_is_undone(world: World) -> Act:
     act = await undoes_a_change_of_address(world)
     await act()
     return act
+
+
+async def asks_for_a_login_code(world: World) -> Act:
+    return lambda: world.request_login_code(email="alice@example.com", client=BROWSER)
+
+
+async def logs_in_with_a_code(world: World) -> Act:
+    code = await world.login_code()
+    return lambda: world.confirm_login_code(**code.fields(), client=BROWSER)
+
+
+async def logs_in_with_a_spent_code(world: World) -> Act:
+    act = await logs_in_with_a_code(world)
+    await act()
+    return act
+
+
+async def purges_login_codes(world: World) -> Act:
+    await world.login_code()
+    world.clock.advance(SESSION_LIFETIME * 2)
+    return later(world, "purge_expired")
 
 
 async def purges_sessions(world: World) -> Act:
@@ -367,6 +387,10 @@ SCENARIOS: list[Scenario] = [
     confirms_another_address,
     undoes_a_change_of_address,
     undoes_a_change_that_is_undone,
+    asks_for_a_login_code,
+    logs_in_with_a_code,
+    logs_in_with_a_spent_code,
+    purges_login_codes,
     purges_sessions,
     purges_devices,
     purges_reset_tokens,
@@ -407,10 +431,13 @@ TRACES: dict[Scenario, list[str]] = {
     asks_for_another_address: ["outbox.put"],
     confirms_another_address: ["audit_log.append", "outbox.put", "reservations.hold"],
     undoes_a_change_of_address: ["audit_log.append", "outbox.put", "reservations.release_from"],
+    asks_for_a_login_code: ["login_codes.add", "outbox.put"],
+    logs_in_with_a_code: ["audit_log.append", "devices.see"],
 }
 REFUSED = {
     fails_to_log_in,
     logs_in_before_it_is_verified,
+    logs_in_with_a_spent_code,
     replays_a_superseded_token,
     ends_a_session_that_is_over,
     changes_the_password_too_weakly,
@@ -423,6 +450,7 @@ DELIVERIES = [
     registers_and_is_mailed,
     registers_with_an_address_that_is_taken,
     forgets_the_password,
+    asks_for_a_login_code,
     changes_the_password,
     resets_the_password,
     asks_for_another_address,

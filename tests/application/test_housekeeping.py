@@ -17,11 +17,14 @@ from tests.application.world import (
 )
 
 from identity.application.housekeeping import DEAD_LETTERS_KEPT, KEPT_AFTER_EXPIRY, Purged
-from identity.application.login import DEVICES_REMEMBERED
+from identity.application.sessions import DEVICES_REMEMBERED
 from identity.domain.errors import LoginRefused, MailRefused, OneTimeTokenRefused, TokenFault, TokenRefused
+from identity.domain.login_code import LIFETIME
 
 TICK = timedelta(microseconds=1)
-NOTHING = Purged(sessions=0, devices=0, one_time_tokens=0, dead_letters=0, rate_limits=0, reservations=0)
+NOTHING = Purged(
+    sessions=0, devices=0, one_time_tokens=0, login_codes=0, dead_letters=0, rate_limits=0, reservations=0
+)
 
 
 async def purged_storage(world: World) -> Purged:
@@ -95,6 +98,18 @@ class TestPurging:
         world.clock.advance(TICK)
         assert (await world.purge_expired()).dead_letters == 1
         assert world.waiting == []
+
+    async def test_login_codes_when_they_have_been_expired_for_longer_than_a_clock_steps_back(
+        self, world: World
+    ) -> None:
+        await world.registered()
+        await world.login_code()
+        await world.request_login_code(email="nobody@example.com")
+        world.clock.advance(LIFETIME + KEPT_AFTER_EXPIRY)
+        assert (await world.purge_expired()).login_codes == 0
+        world.clock.advance(TICK)
+        assert (await world.purge_expired()).login_codes == 2
+        assert not world.state().login_codes
 
 
 class TestWhatStays:

@@ -18,8 +18,8 @@ from tests.application.world import (
 )
 
 from identity.adapters.memory import PlainHasher
-from identity.application.login import MOST_DEVICES
 from identity.application.mail import MailKind
+from identity.application.sessions import MOST_DEVICES
 from identity.domain.errors import Conflict, InvalidInput, LoginRefused
 from identity.domain.events import LoggedIn
 from identity.domain.names import EmailAddress
@@ -498,7 +498,9 @@ class TestALoginFromANewDevice:
         assert alice.happened.count("LoggedIn") == 9
 
     async def test_is_remembered_although_nobody_wants_a_mail(self, alice: World) -> None:
-        silent = replace(alice.log_in, new_device_mail=False)
+        silent = replace(
+            alice.log_in, begin_session=replace(alice.log_in.begin_session, new_device_mail=False)
+        )
         await silent(username="alice", password=PASSWORD, client=OTHER_BROWSER)
         assert alice.waiting == []
         await self.log_in(alice, OTHER_BROWSER)

@@ -37,6 +37,7 @@ from identity.application.health import CheckHealth
 from identity.application.housekeeping import PurgeExpired
 from identity.application.links import FollowLink, Link
 from identity.application.login import LogIn
+from identity.application.login_code import ConfirmLoginCode, MintLoginCode, RequestLoginCode
 from identity.application.mail import Message
 from identity.application.outbox import DeliverMail
 from identity.application.own_sessions import EndAllSessions, EndOtherSessions, EndSession, ListSessions
@@ -46,6 +47,7 @@ from identity.application.profile import ShowProfile, UpdateProfile
 from identity.application.registration import JudgeRegistration, RegisterBlindly, RegisterUser
 from identity.application.sessions import (
     Authenticate,
+    BeginSession,
     LogOut,
     Principal,
     RefreshSession,
@@ -60,6 +62,7 @@ from identity.application.throttling import (
     VerifyPassword,
 )
 from identity.application.verification import RequestVerification, VerifyEmail
+from identity.domain.login_code import CodeDigests
 from identity.domain.names import Username
 from identity.domain.one_time_token import Purpose
 from identity.domain.password_policy import PasswordPolicy
@@ -104,6 +107,7 @@ BUCKETS = Buckets(
     failures_per_address=Window(limit=1000, length=timedelta(minutes=5)),
     requests_per_address=Window(limit=1000, length=timedelta(minutes=5)),
 )
+CODE_DIGESTS = CodeDigests(key=b"a key of 32 bytes for the codes.")
 UNLIMITED = replace(BUCKETS, per_account=Backoff(free=1_000_000, stop=1_000_000))
 THREE_REQUESTS = replace(BUCKETS, requests_per_address=Window(limit=3, length=timedelta(minutes=5)))
 SLOTS = 2
@@ -125,6 +129,22 @@ class ResetLink:
     def with_password(self, password: Secret) -> dict[str, Any]:
         """As `ResetPassword` takes it."""
         return {**self.parts(), "password": password}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginCode:
+    """A code that was mailed, and the secret that it is good with. As `ConfirmLoginCode` takes them."""
+
+    request: Secret
+    code: Secret
+
+    @property
+    def wrong(self) -> LoginCode:
+        digits = self.code.reveal()
+        return replace(self, code=Secret(digits[:-1] + str((int(digits[-1]) + 1) % 10)))
+
+    def fields(self) -> dict[str, Any]:
+        return {"request": self.request, "code": self.code}
 
 
 class Tap:
@@ -316,18 +336,35 @@ class World:
             clock=clock,
             randomness=randomness,
         )
+        begin_session = BeginSession(
+            randomness=randomness,
+            lifetime=SESSION_LIFETIME,
+            sessions_per_account=sessions_per_account,
+            new_device_mail=True,
+        )
         self.log_in = LogIn(
             read=read,
             begin=begin,
             hasher=hasher,
             hash_password=hash_password,
             verify_password=verify_password,
+            begin_session=begin_session,
+            sign_tokens=sign_tokens,
+            clock=clock,
+        )
+        self.request_login_code = RequestLoginCode(
+            begin=begin, count_request=count_request, clock=clock, randomness=randomness
+        )
+        self.confirm_login_code = ConfirmLoginCode(
+            read=read,
+            begin=begin,
+            limiter=limiter,
+            buckets=buckets,
+            code_digests=CODE_DIGESTS,
+            begin_session=begin_session,
             sign_tokens=sign_tokens,
             clock=clock,
             randomness=randomness,
-            session_lifetime=SESSION_LIFETIME,
-            sessions_per_account=sessions_per_account,
-            new_device_mail=True,
             requires_verification=verification == "required",
         )
         self.refresh_session = RefreshSession(
@@ -403,7 +440,13 @@ class World:
         self.deliver_mail = DeliverMail(
             read=read,
             begin=begin,
-            compose_mail=ComposeMail(begin=begin, clock=clock, randomness=randomness, links=LINKS),
+            compose_mail=ComposeMail(
+                begin=begin,
+                clock=clock,
+                randomness=randomness,
+                links=LINKS,
+                mint_login_code=MintLoginCode(randomness=randomness, code_digests=CODE_DIGESTS),
+            ),
             limiter=limiter,
             buckets=buckets,
             renderer=self.tap.on("renderer", renderer()),
@@ -480,6 +523,13 @@ class World:
         (message,) = [each for each in messages if each.to.value == email and "https://app" in each.text]
         return link_in(message)
 
+    async def login_code(self, email: str = "alice@example.com") -> LoginCode:
+        """Asks for a code to log in with, and reads the mail."""
+        request = await self.request_login_code(email=email, client=BROWSER)
+        codes = [code_in(mail) for mail in await self.delivered() if "code" in mail.subject]
+        assert len(codes) == 1
+        return LoginCode(request=request, code=codes[0])
+
     async def disable(self, user: User) -> None:
         """As an operator will."""
         async with self.storage.begin() as uow:
@@ -524,3 +574,8 @@ def link_in(message: Message) -> ResetLink:
     (link,) = set(re.findall(r"https://app\.example\.org/\S+", message.text))
     _, _, uidb64, token = PurePosixPath(urlsplit(link).path).parts
     return ResetLink(uidb64=uidb64, token=token)
+
+
+def code_in(message: Message) -> Secret:
+    ((first, second),) = re.findall(r"^ +(\d{4}) (\d{4})$", message.text, re.MULTILINE)
+    return Secret(first + second)

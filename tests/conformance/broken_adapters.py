@@ -676,6 +676,16 @@ class RandomnessOf128BitTokens(SeededRandomness):
         return Secret(base64.urlsafe_b64encode(bytes(16) + os.urandom(16)).decode().rstrip("="))
 
 
+class RandomnessWithoutLeadingZeros(SeededRandomness):
+    def digits(self, count: int) -> Secret:
+        return Secret(str(random.randrange(10 ** (count - 1), 10**count)))
+
+
+class RandomnessThatShowsDigits(SeededRandomness):
+    def digits(self, count: int) -> Secret:
+        return super().digits(count).reveal()
+
+
 class RandomnessOfPercentages(SeededRandomness):
     def fraction(self) -> float:
         return random.randint(0, 100) / 100

@@ -664,6 +664,75 @@ class CountsWithoutWaiting(Repository):
         return count
 
 
+# --- login codes -----------------------------------------------------------------------------------------
+
+
+class SpendsCodesTwice(Repository):
+    async def spend(self, request: Digest, *, digest: Digest, at: datetime) -> bool:
+        code = await self.honest.find(request)
+        await self.honest.spend(request, digest=digest, at=at)
+        return code is not None and code.digest == digest and at < code.expires_at
+
+
+class ChecksThenSpendsCodes(Repository):
+    async def spend(self, request: Digest, *, digest: Digest, at: datetime) -> bool:
+        code = await self.honest.find(request)
+        await asyncio.sleep(0)
+        await self.honest.spend(request, digest=digest, at=at)
+        return code is not None and code.digest == digest and code.spent_at is None
+
+
+class ChecksThenCountsTries(Repository):
+    async def count_try(self, request: Digest, *, most: int, at: datetime) -> bool:
+        code = await self.honest.find(request)
+        await asyncio.sleep(0)
+        return code.tries < most and await self.honest.count_try(request, most=WITHOUT_LIMIT, at=at)
+
+
+class CountsNoTriesForNobody(Repository):
+    async def count_try(self, request: Digest, *, most: int, at: datetime) -> bool:
+        code = await self.honest.find(request)
+        return code.digest is not None and await self.honest.count_try(request, most=most, at=at)
+
+
+class SpendsAnyCode(Repository):
+    async def spend(self, request: Digest, *, digest: Digest, at: datetime) -> bool:
+        code = await self.honest.find(request)
+        return code is not None and await self.honest.spend(request, digest=code.digest, at=at)
+
+
+class KeepsTheFirstDigest(Repository):
+    async def set_digest(self, request: Digest, digest: Digest, *, at: datetime) -> bool:
+        code = await self.honest.find(request)
+        return await self.honest.set_digest(request, code.digest or digest, at=at)
+
+
+class SetsADigestAndTriesAnew(Repository):
+    async def set_digest(self, request: Digest, digest: Digest, *, at: datetime) -> bool:
+        codes = self.honest.view.changed().login_codes
+        codes[request] = replace(codes[request], tries=0)
+        return await self.honest.set_digest(request, digest, at=at)
+
+
+class SpendsCodesThatHaveJustExpired(Repository):
+    async def spend(self, request: Digest, *, digest: Digest, at: datetime) -> bool:
+        return await self.honest.spend(request, digest=digest, at=at - A_LITTLE)
+
+
+class SparesCodesOfTheErased(Repository):
+    async def erase(self, user: User) -> bool:
+        codes = self.honest.view.changed().login_codes
+        spared = dict(codes)
+        erased = await self.honest.erase(user)
+        codes.update(spared)
+        return erased
+
+
+class PurgesCodesTooEarly(Repository):
+    async def purge(self, *, expired_before: datetime, limit: int) -> int:
+        return await self.honest.purge(expired_before=expired_before + A_LITTLE, limit=limit)
+
+
 # --- outbox ----------------------------------------------------------------------------------------------
 
 
@@ -916,6 +985,21 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "an undo is voided": partial(Broken, one_time_tokens=VoidsAll),
     "an intent counts itself": partial(Broken, one_time_tokens=CountsThisIntentToo),
     "counts do not wait": partial(Broken, EachStatementOnItsOwn, one_time_tokens=CountsWithoutWaiting),
+    "a code is spent twice": partial(Broken, login_codes=SpendsCodesTwice),
+    "a code is looked up before it is spent": partial(
+        Broken, EachStatementOnItsOwn, login_codes=ChecksThenSpendsCodes
+    ),
+    "tries are looked up before they are counted": partial(
+        Broken, EachStatementOnItsOwn, login_codes=ChecksThenCountsTries
+    ),
+    "tries are not counted for nobody": partial(Broken, login_codes=CountsNoTriesForNobody),
+    "any code will do": partial(Broken, login_codes=SpendsAnyCode),
+    "the first code is the one that counts": partial(Broken, login_codes=KeepsTheFirstDigest),
+    "a new code has its tries anew": partial(Broken, login_codes=SetsADigestAndTriesAnew),
+    "a code outlives its end": partial(Broken, login_codes=SpendsCodesThatHaveJustExpired),
+    "codes outlive their account": partial(Broken, users=SparesCodesOfTheErased),
+    "codes are purged too early": partial(Broken, login_codes=PurgesCodesTooEarly),
+    "codes are purged without limit": partial(Broken, login_codes=PurgesWithoutLimit),
     "intents are not coalesced": partial(Broken, outbox=CoalescesNothing),
     "a lease is ignored by other workers": partial(Broken, outbox=LeasesForNoTime),
     "a lost lease is as good as any": partial(Broken, outbox=TakesAnyLease),

@@ -180,6 +180,12 @@ CAUGHT_BY: Mapping[type, str] = {
     broken.RandomnessThatRepeatsTokens: "RandomnessConformance.test_no_token_comes_twice",
     broken.RandomnessOfUuids: "RandomnessConformance.test_each_of_the_128_bits_of_an_identifier_varies",
     broken.RandomnessOf128BitTokens: "RandomnessConformance.test_each_of_the_256_bits_of_a_token_varies",
+    broken.RandomnessWithoutLeadingZeros: (
+        "RandomnessConformance.test_each_place_of_the_digits_has_each_value"
+    ),
+    broken.RandomnessThatShowsDigits: (
+        "RandomnessConformance.test_digits_are_as_many_as_were_asked_for_and_do_not_show_themselves"
+    ),
     broken.RandomnessOfPercentages: (
         "RandomnessConformance.test_fractions_lie_between_0_and_1_and_in_every_tenth_of_it"
     ),

@@ -183,6 +183,31 @@ CAUGHT_BY: Mapping[str, str] = {
         ".test_intents_whose_mail_left_are_counted_once_each_and_spent_or_void_tokens_too"
     ),
     "counts do not wait": "Concurrency.test_counts_of_one_account_wait_for_each_other",
+    "a code is spent twice": "LoginCodesBehaviour.test_a_code_is_spent_once_and_all_is_over_then",
+    "a code is looked up before it is spent": (
+        "LoginCodesBehaviour.test_one_of_eight_spenders_of_a_code_wins"
+    ),
+    "tries are looked up before they are counted": (
+        "LoginCodesBehaviour.test_of_eight_tries_at_once_no_more_are_counted_than_may_be"
+    ),
+    "tries are not counted for nobody": (
+        "LoginCodesBehaviour.test_tries_are_counted_until_there_were_as_many_as_may_be"
+    ),
+    "any code will do": "LoginCodesBehaviour.test_only_the_right_digest_spends_a_code",
+    "the first code is the one that counts": (
+        "LoginCodesBehaviour.test_the_latest_digest_is_the_one_that_counts"
+    ),
+    "a new code has its tries anew": "LoginCodesBehaviour.test_a_new_digest_brings_no_new_tries",
+    "a code outlives its end": "LoginCodesBehaviour.test_a_code_is_good_until_the_moment_it_expires",
+    "codes outlive their account": (
+        "LoginCodesBehaviour.test_codes_are_erased_with_the_account_that_has_their_address"
+    ),
+    "codes are purged too early": (
+        "LoginCodesBehaviour.test_only_codes_that_expired_before_the_limit_are_purged"
+    ),
+    "codes are purged without limit": (
+        "LoginCodesBehaviour.test_no_more_codes_are_purged_at_once_than_was_said"
+    ),
     "intents are not coalesced": ("OutboxBehaviour.test_unclaimed_intents_of_one_kind_and_reader_become_one"),
     "a lease is ignored by other workers": (
         "OutboxBehaviour.test_a_claimed_intent_is_due_again_when_its_lease_lapses"

@@ -29,6 +29,8 @@ OPERATIONS = {
     "verifyEmail": "POST /api/auth/verify-email/",
     "requestVerification": "POST /api/auth/resend-verification/",
     "logIn": "POST /api/auth/login/",
+    "requestLoginCode": "POST /api/auth/login-code/",
+    "confirmLoginCode": "POST /api/auth/login-code/confirm/",
     "refreshSession": "POST /api/auth/token/refresh/",
     "verifyToken": "POST /api/auth/token/verify/",
     "logOut": "POST /api/auth/logout/",
@@ -50,16 +52,19 @@ OPERATIONS = {
     "checkReadiness": "GET /health/ready",
 }
 OF_SESSIONS = {"listSessions", "endSession", "endOtherSessions", "logOutEverywhere"}
+WITH_SECRETS = {"logIn", "confirmLoginCode", "refreshSession", "verifyToken", "logOut", "blacklistToken"}
 PROTECTED = {"showProfile", "updateProfile", "changePassword", "requestEmailChange", *OF_SESSIONS}
 THROTTLED = {
-    *("logIn", "refreshSession", "register", "changePassword", "resetPassword", "verifyEmail"),
-    *("updateProfile", "requestEmailChange", "confirmEmailChange", "undoEmailChange"),
+    *("logIn", "confirmLoginCode", "refreshSession", "register", "changePassword", "resetPassword"),
+    *("verifyEmail", "updateProfile", "requestEmailChange", "confirmEmailChange", "undoEmailChange"),
 }
 BODILESS = {"showProfile", "getKeys", "checkLiveness", "checkReadiness", *OF_SESSIONS}
 
 
 def make_app(clock=None, **settings):
-    container = build_container(Settings(database_url="memory:", mail_url="memory:", **settings))
+    """With every route that a setting can add."""
+    settings = {"database_url": "memory:", "mail_url": "memory:", "login_code": True, **settings}
+    container = build_container(Settings(**settings))
     container.hasher.override(PlainHasher())
     if clock:
         container.clock.override(clock)
@@ -270,7 +275,7 @@ def test_every_operation_documents_its_refusals(document, operations, operation_
         expected -= {503}
     if operation_id not in BODILESS:
         expected |= {400, 408, 413, 415}
-    if operation_id in PROTECTED | {"logIn", "refreshSession", "verifyToken", "logOut", "blacklistToken"}:
+    if operation_id in PROTECTED | WITH_SECRETS:
         expected |= {401}
     if operation_id == "endSession":
         expected |= {404}
@@ -299,7 +304,7 @@ def test_bodies_are_json_or_forms_and_every_field_is_described(document, operati
 
 def test_every_field_of_a_success_that_is_always_there_is_required(document):
     schemas = document["components"]["schemas"]
-    for name in ("Message", "Tokens", "ProfileAnswer", "OwnSession", "Alive"):
+    for name in ("Message", "Tokens", "Requested", "ProfileAnswer", "OwnSession", "Alive"):
         assert set(schemas[name]["required"]) == set(schemas[name]["properties"])
 
 
@@ -356,6 +361,11 @@ class Service:
         mails = "".join(mail.text for mail in self.container.mailer().sent)
         return re.findall(rf"/{page}/MQ/([\w-]+)", mails)[-1]
 
+    def mailed_code(self):
+        self.deliver_mail()
+        [groups] = re.findall(r"^ +(\d{4}) (\d{4})$", self.container.mailer().sent[-1].text, re.MULTILINE)
+        return " ".join(groups)
+
 
 @pytest.fixture
 def service():
@@ -386,7 +396,7 @@ def test_the_examples_in_their_order_are_a_walk_through_the_service(service, ope
         if operation_id == "listSessions":
             assert [list(each) for each in got.json()] == [list(each) for each in expected]
             return got.json()
-        if "access" in expected:
+        if {"access", "request"} & set(expected):
             assert set(got.json()) == set(expected)
         else:
             assert got.json() == expected
@@ -410,6 +420,8 @@ def test_the_examples_in_their_order_are_a_walk_through_the_service(service, ope
     step("endSession", access=session.access, session_id=listed["id"])
     step("requestPasswordReset")
     step("resetPassword", token=service.mailed_token())
+    asked = step("requestLoginCode")
+    step("confirmLoginCode", request=asked.request, code=service.mailed_code())
     step("logOutEverywhere", access=service.log_in("newpassword123").access)
     step("logOut", refresh=service.log_in("newpassword123").refresh)
     step("blacklistToken", refresh=service.log_in("newpassword123").refresh)
@@ -427,6 +439,8 @@ REFUSED = {
         {"username": "jane", "email": "jane@example.com", "password": "1234567"},
     ),
     ("logIn", "refused"): ("logIn", {"username": "john_doe", "password": "another password"}),
+    ("requestLoginCode", "not an address"): ("requestLoginCode", {"email": "john"}),
+    ("confirmLoginCode", "refused"): ("confirmLoginCode", {"request": "x" * 43, "code": "4815 1623"}),
     ("changePassword", "mistake"): (
         "changePassword",
         {"access": "$access", "old_password": "another password", "new_password": "yournewpassword123"},

@@ -36,7 +36,9 @@ class Service:
     """A service that knows the account of the document's examples, and one more."""
 
     def __init__(self) -> None:
-        self.container = build_container(Settings(database_url="memory:", mail_url="memory:"))
+        self.container = build_container(
+            Settings(database_url="memory:", mail_url="memory:", login_code=True)
+        )
         self.container.hasher.override(PlainHasher())
         self.app = create_app(self.container)
         with TestClient(self.app) as client:

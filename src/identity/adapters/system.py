@@ -22,6 +22,9 @@ class SystemRandomness:
     def token(self) -> Secret:
         return Secret(secrets.token_urlsafe(32))
 
+    def digits(self, count: int) -> Secret:
+        return Secret(f"{secrets.randbelow(10**count):0{count}}")
+
     def fraction(self) -> float:
         return secrets.randbelow(2**53) / 2**53
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from identity.application.conflicts import retried_on_conflict
 from identity.application.links import Link
+from identity.application.login_code import MintLoginCode
 from identity.application.mail import (
     LEASE,
     AccountExistsMail,
@@ -16,6 +17,7 @@ from identity.application.mail import (
     EmailChangeMail,
     EmailChangeUndoneMail,
     EmailConfirmedMail,
+    LoginCodeMail,
     Mail,
     MailIntent,
     MailKind,
@@ -81,6 +83,7 @@ RECIPES: Mapping[MailKind, Recipe] = {
     MailKind.EMAIL_CHANGED: Recipe(EmailChangedMail, _what_happened, purpose=Purpose.UNDO_EMAIL_CHANGE),
     MailKind.EMAIL_CONFIRMED: Recipe(EmailConfirmedMail, _what_happened),
     MailKind.EMAIL_CHANGE_UNDONE: Recipe(EmailChangeUndoneMail, _what_happened),
+    MailKind.LOGIN_CODE: Recipe(LoginCodeMail, _what_happened),
 }
 
 
@@ -93,13 +96,14 @@ class ComposeMail:
     """Makes the mail to send now of an intent; `None` where there is nobody to send it to or no sense in it
     any more.
 
-    The token is minted here, not when the mail was asked for, so that none is at rest in the outbox.
+    The token or code is minted here, not when the mail was asked for, so that none is at rest in the outbox.
     """
 
     begin: BeginUnitOfWork
     clock: Clock
     randomness: Randomness
     links: Mapping[Purpose, Link]
+    mint_login_code: MintLoginCode
 
     @retried_on_conflict
     async def __call__(self, intent: MailIntent) -> Mail | None:
@@ -120,6 +124,12 @@ class ComposeMail:
                 if token is None:
                     return None
                 told |= {"link": link.to(user, token), "expires_in": link.lifetime}
+            if intent.kind is MailKind.LOGIN_CODE:
+                minted = await self.mint_login_code(uow, intent, at=now)
+                if minted is None:
+                    return None
+                code, expires_in = minted
+                told |= {"code": code, "expires_in": expires_in}
         locale = user.locale or intent.values.get("language", "")
         return recipe.mail(to=intent.to or user.email, username=user.username, locale=locale, **told)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from identity.application.conflicts import retried_on_conflict
-from identity.application.login import DEVICES_REMEMBERED
 from identity.application.ports import BeginUnitOfWork, Clock, RateLimiter, UnitOfWork
+from identity.application.sessions import DEVICES_REMEMBERED
 from identity.domain.events import RegistrationLapsed
 
 # Longer than any clock may step back: what is deleted is refused for want of a row, and stays refused.
@@ -25,6 +25,7 @@ class Purged:
     sessions: int
     devices: int
     one_time_tokens: int
+    login_codes: int
     dead_letters: int
     rate_limits: int
     reservations: int
@@ -32,8 +33,8 @@ class Purged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeExpired:
-    """Deletes sessions and one-time tokens long expired, devices long unseen, dead letters of 30 days ago,
-    what the throttle has forgotten, and reserved names whose time is over.
+    """Deletes sessions, one-time tokens and login codes long expired, devices long unseen, dead letters of 30
+    days ago, what the throttle has forgotten, and reserved names whose time is over.
 
     With its name goes an account that was to be verified within that time: an account and a name that was
     only reserved end together, so that nobody can tell which it was.
@@ -51,6 +52,9 @@ class PurgeExpired:
             devices=await self._stored(lambda uow: uow.devices.purge(seen_before=unseen, limit=BATCH)),
             one_time_tokens=await self._stored(
                 lambda uow: uow.one_time_tokens.purge(expired_before=expired, limit=BATCH)
+            ),
+            login_codes=await self._stored(
+                lambda uow: uow.login_codes.purge(expired_before=expired, limit=BATCH)
             ),
             dead_letters=await self._stored(lambda uow: uow.outbox.purge(dead_before=died, limit=BATCH)),
             reservations=await self._stored(self._end_reservations),

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from identity.application.conflicts import retried_on_conflict
 from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import BeginUnitOfWork, Clock, PasswordHasher, Randomness, ReadUnitOfWork
-from identity.application.sessions import SignTokens
+from identity.application.sessions import BeginSession, SignTokens
 from identity.application.throttling import HashPassword, VerifyPassword
-from identity.domain.errors import Conflict, InvalidInput, LoginRefused
-from identity.domain.events import LoggedIn
+from identity.domain.errors import InvalidInput, LoginRefused
 from identity.domain.names import EMAIL_LIMIT, EmailAddress, Username
 from identity.domain.password_policy import is_oversized
 from identity.domain.secrets import Secret
-from identity.domain.session import UNKNOWN_CLIENT, Client, Session
+from identity.domain.session import UNKNOWN_CLIENT, Client
 from identity.domain.text import BLANK, has_control_characters
 from identity.domain.tokens import TokenPair
 from identity.domain.user import User
 
-DEVICES_REMEMBERED = timedelta(days=90)
-MOST_DEVICES = 100
-"""Of one account. Whoever says at each login that they are another program does not fill the database."""
 # Typed with its marks apart, a name has at most three times its characters. What is longer is not even
 # normalised: the time that takes grows with the square of the length, to 0.1 s for a body full of marks.
 LONGEST_NAME = 4 * EMAIL_LIMIT
@@ -31,8 +26,6 @@ LONGEST_NAME = 4 * EMAIL_LIMIT
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogIn:
     """Begins a session for the account with this username, or this e-mail address, and this password.
-
-    Its owner gets a mail when the device has not been seen for 90 days, but not for the first login.
 
     A text with an `@` is looked up as an address only, so that no username can stand in for an address.
     Unknown, wrong and closed make the same port calls and take the same time.
@@ -53,12 +46,10 @@ class LogIn:
     hasher: PasswordHasher
     hash_password: HashPassword
     verify_password: VerifyPassword
+    begin_session: BeginSession
     sign_tokens: SignTokens
     clock: Clock
     randomness: Randomness
-    session_lifetime: timedelta
-    sessions_per_account: int
-    new_device_mail: bool
     requires_verification: bool
 
     @retried_on_conflict
@@ -82,23 +73,8 @@ class LogIn:
         outdated = self.hasher.needs_rehash(user.password_hash)
         rehashed = await self.hash_password(password) if outdated else None
         now = self.clock.now()
-        session = self._new_session(user, client=client, at=now)
         async with self.begin() as uow:
-            if not await uow.users.record_login(
-                user.id, verified=user.password_hash, rehashed=rehashed, at=now
-            ):
-                raise Conflict("the account changed while its password was verified")
-            await uow.sessions.revoke_surplus(user.id, keep=self.sessions_per_account - 1, at=now)
-            await uow.sessions.add(session)
-            await uow.audit_log.append(
-                LoggedIn(at=now, user_id=user.id, session_id=session.id, client=client)
-            )
-            is_known = await uow.devices.see(user.id, client.device, at=now, since=now - DEVICES_REMEMBERED)
-            if not is_known:
-                await uow.devices.forget_surplus(user.id, keep=MOST_DEVICES)
-            is_first_login = user.last_login_at is None
-            if self.new_device_mail and not is_known and not is_first_login:
-                await uow.outbox.put(self._notice(user, client=client, at=now))
+            session = await self.begin_session(uow, user, rehashed=rehashed, client=client, at=now)
         return await self.sign_tokens(session, refresh_jti=session.current, at=now)
 
     async def _find(self, username: str) -> tuple[User | None, str]:
@@ -123,19 +99,3 @@ class LogIn:
         )
         async with self.begin() as uow:
             await uow.outbox.put(intent)
-
-    def _notice(self, user: User, *, client: Client, at: datetime) -> MailIntent:
-        return MailIntent.about(
-            user.id, MailKind.NEW_DEVICE, id=self.randomness.identifier(), at=at, client=client
-        )
-
-    def _new_session(self, user: User, *, client: Client, at: datetime) -> Session:
-        return Session(
-            id=self.randomness.identifier(),
-            user_id=user.id,
-            current=self.randomness.identifier(),
-            created_at=at,
-            last_used_at=at,
-            expires_at=at + self.session_lifetime,
-            client=client,
-        )

@@ -28,6 +28,7 @@ class MailKind(StrEnum):
     EMAIL_CHANGED = "email_changed"
     EMAIL_CONFIRMED = "email_confirmed"
     EMAIL_CHANGE_UNDONE = "email_change_undone"
+    LOGIN_CODE = "login_code"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +85,15 @@ class MailIntent:
         return f"user:{self.user_id}" if self.user_id is not None else f"email:{self.email_key}"
 
     @property
+    def request(self) -> str:
+        """The digest of the one request that it answers, in hexadecimal; empty where one mail answers all."""
+        return self.values.get("request", "")
+
+    @property
     def coalescing_key(self) -> str:
         """Intents that share it, and that no worker has claimed yet, become one mail."""
+        if self.request:
+            return f"{self.kind}:{self.request}"
         return ":".join([self.kind, self.reader, *([self.to.key] if self.to else [])])
 
 
@@ -187,6 +195,15 @@ class EmailChangeUndoneMail(Mail):
 
     at: datetime
     client: Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginCodeMail(Mail):
+    code: Secret
+    expires_in: timedelta
+    at: datetime
+    client: Client
+    """Who asked for the code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,9 +98,10 @@ class DeliverMail:
     async def _deliver(self, claimed: ClaimedIntent) -> Outcome:
         try:
             async with asyncio.timeout(SENDING_LIMIT.total_seconds()):
+                # First of all: a code that is minted can be guessed, whether or not it is mailed.
+                await self._look_for_room(claimed.intent)
                 mail = await self.compose_mail(claimed.intent)
                 if mail is not None:
-                    await self._look_for_room(claimed.intent)
                     message = self.renderer.render(mail, id=claimed.intent.id, date=claimed.intent.created_at)
                     await self.mailer.send(message)
         except Throttled:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from identity.application.mail import ClaimedIntent, Mail, MailIntent, Message
 from identity.domain.events import Event
+from identity.domain.login_code import LoginCode
 from identity.domain.names import EmailAddress, Username
 from identity.domain.one_time_token import OneTimeToken, Purpose
 from identity.domain.secrets import Digest, PasswordHash, Secret
@@ -61,7 +62,8 @@ class Users(Protocol):
         """
 
     async def erase(self, user: User) -> bool:
-        """Deletes the account and all that is its own, mail in the outbox too; not the audit log.
+        """Deletes the account and all that is its own, mail in the outbox and codes for its address too;
+        not the audit log.
 
         False: the account was changed since it was read, or logged in to, or is gone; nothing was changed.
         """
@@ -187,6 +189,34 @@ class OneTimeTokens(Protocol):
         """Deletes tokens that expired earlier, but at most `limit` of them; how many."""
 
 
+class LoginCodes(Protocol):
+    """Codes to log in with, each named by the digest of the request that it was made for."""
+
+    async def add(self, code: LoginCode) -> None: ...
+
+    async def find(self, request: Digest) -> LoginCode | None:
+        """The code, dead or alive."""
+
+    async def set_digest(self, request: Digest, digest: Digest, *, at: datetime) -> bool:
+        """Sets the digest of the code, in place of any before; its tries stay as they are.
+
+        False: it is spent, has expired or is not there; nothing was changed.
+        """
+
+    async def count_try(self, request: Digest, *, most: int, at: datetime) -> bool:
+        """Counts one more try, by one conditional statement: of any number of callers `most` get True.
+
+        False: there were as many before, or as above.
+        """
+
+    async def spend(self, request: Digest, *, digest: Digest, at: datetime) -> bool:
+        """Uses the code up, by one conditional statement: of any number of callers with its digest one gets
+        True. False: it has another digest or none, or as above."""
+
+    async def purge(self, *, expired_before: datetime, limit: int) -> int:
+        """Deletes codes that expired earlier, but at most `limit` of them; how many."""
+
+
 class Outbox(Protocol):
     async def put(self, intent: MailIntent) -> None:
         """Adds the intent, due at once, unless an unclaimed one has its coalescing key. One statement."""
@@ -250,6 +280,7 @@ class UnitOfWork:
     sessions: Sessions
     devices: Devices
     one_time_tokens: OneTimeTokens
+    login_codes: LoginCodes
     outbox: Outbox
     audit_log: AuditLog
     signing_keys: SigningKeys
@@ -424,6 +455,9 @@ class Randomness(Protocol):
 
     def token(self) -> Secret:
         """256 bits as 43 characters of base64url."""
+
+    def digits(self, count: int) -> Secret:
+        """So many decimal digits, every sequence of which is as likely as any other."""
 
     def fraction(self) -> float:
         """At least 0 and less than 1."""

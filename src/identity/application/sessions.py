@@ -1,4 +1,4 @@
-"""Carrying a session on, ending it, and telling from a token whose request this is."""
+"""Beginning a session, carrying it on, ending it, and telling from a token whose request this is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import BeginUnitOfWork, Clock, Randomness, ReadUnitOfWork, Tokens, UnitOfWork
 from identity.application.throttling import CountRequest, Request
 from identity.domain.errors import AccessTokenRefused, Conflict, TokenFault, TokenRefused, Unavailable
-from identity.domain.events import LoggedOut, RefreshTokenReused
+from identity.domain.events import LoggedIn, LoggedOut, RefreshTokenReused
+from identity.domain.secrets import PasswordHash
 from identity.domain.session import UNKNOWN_CLIENT, Client, Session
 from identity.domain.tokens import Claims, TokenKind, TokenPair
 from identity.domain.user import User
@@ -19,6 +20,9 @@ from identity.domain.user import User
 log = logging.getLogger(__name__)
 
 USE_NOTED_EVERY = timedelta(minutes=1)
+DEVICES_REMEMBERED = timedelta(days=90)
+MOST_DEVICES = 100
+"""Of one account. Whoever says at each login that they are another program does not fill the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,63 @@ class SignTokens:
             expires_at=session.expires_at,
         )
         return TokenPair(access=await self.tokens.sign(access), refresh=await self.tokens.sign(refresh))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginSession:
+    """Begins a session for somebody who has shown who they are, in the unit of work of the caller.
+
+    Its owner gets a mail when the device has not been seen for 90 days, but not for the first login.
+
+    Raises:
+        Conflict: the account was closed meanwhile, or its password is not that of `user` any more.
+    """
+
+    randomness: Randomness
+    lifetime: timedelta
+    sessions_per_account: int
+    new_device_mail: bool
+
+    async def __call__(
+        self,
+        uow: UnitOfWork,
+        user: User,
+        *,
+        client: Client,
+        at: datetime,
+        rehashed: PasswordHash | None = None,
+        event: type[LoggedIn] = LoggedIn,
+    ) -> Session:
+        """`rehashed` replaces the hash of the password, `event` says how they have shown it."""
+        session = self._new(user, client=client, at=at)
+        if not await uow.users.record_login(user.id, verified=user.password_hash, rehashed=rehashed, at=at):
+            raise Conflict("the account changed while it was logged in to")
+        await uow.sessions.revoke_surplus(user.id, keep=self.sessions_per_account - 1, at=at)
+        await uow.sessions.add(session)
+        await uow.audit_log.append(event(at=at, user_id=user.id, session_id=session.id, client=client))
+        is_known = await uow.devices.see(user.id, client.device, at=at, since=at - DEVICES_REMEMBERED)
+        if not is_known:
+            await uow.devices.forget_surplus(user.id, keep=MOST_DEVICES)
+        is_first_login = user.last_login_at is None
+        if self.new_device_mail and not is_known and not is_first_login:
+            await uow.outbox.put(self._notice(user, client=client, at=at))
+        return session
+
+    def _notice(self, user: User, *, client: Client, at: datetime) -> MailIntent:
+        return MailIntent.about(
+            user.id, MailKind.NEW_DEVICE, id=self.randomness.identifier(), at=at, client=client
+        )
+
+    def _new(self, user: User, *, client: Client, at: datetime) -> Session:
+        return Session(
+            id=self.randomness.identifier(),
+            user_id=user.id,
+            current=self.randomness.identifier(),
+            created_at=at,
+            last_used_at=at,
+            expires_at=at + self.lifetime,
+            client=client,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

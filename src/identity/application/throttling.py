@@ -31,6 +31,7 @@ class Request(StrEnum):
     REGISTER = "register"
     FORGOT_PASSWORD = "forgot password"
     RESEND_VERIFICATION = "resend verification"
+    LOGIN_CODE = "login code"
     REFUSED_LINK = "refused link"
     REFUSED_REFRESH = "refused refresh"
 

@@ -33,13 +33,21 @@ from identity.application.health import CheckHealth
 from identity.application.housekeeping import PurgeExpired
 from identity.application.links import FollowLink
 from identity.application.login import LogIn
+from identity.application.login_code import ConfirmLoginCode, MintLoginCode, RequestLoginCode
 from identity.application.outbox import DeliverMail
 from identity.application.own_sessions import EndAllSessions, EndOtherSessions, EndSession, ListSessions
 from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
 from identity.application.ports import Mailer, PasswordHasher
 from identity.application.profile import ShowProfile, UpdateProfile
 from identity.application.registration import JudgeRegistration, RegisterBlindly, RegisterUser
-from identity.application.sessions import Authenticate, LogOut, RefreshSession, SignTokens, VerifyToken
+from identity.application.sessions import (
+    Authenticate,
+    BeginSession,
+    LogOut,
+    RefreshSession,
+    SignTokens,
+    VerifyToken,
+)
 from identity.application.signing_keys import (
     ListKeys,
     PublishKeys,
@@ -74,6 +82,7 @@ from identity.container.mailing import (
 )
 from identity.container.passwords import common_passwords_kind, password_policy
 from identity.container.third_party import third_party
+from identity.domain.login_code import CodeDigests
 from identity.domain.secrets import Secret
 from identity.domain.throttling import Backoff, Window
 from identity.settings import Settings, SettingsError, values
@@ -132,6 +141,10 @@ def mails_links_at_registration(settings: Settings) -> bool:
 
 def requires_verification(settings: Settings) -> bool:
     return settings.email_verification == "required"
+
+
+def code_digests(secret: Secret) -> CodeDigests:
+    return CodeDigests(key=derived_key(secret, "login-codes"))
 
 
 class Container(DeclarativeContainer):
@@ -297,6 +310,13 @@ class Container(DeclarativeContainer):
         optional=register_user,
         required=register_blindly,
     )
+    begin_session = Singleton(
+        BeginSession,
+        randomness=randomness,
+        lifetime=given.refresh_lifetime,
+        sessions_per_account=given.sessions_per_account,
+        new_device_mail=given.new_device_mail,
+    )
     log_in = Singleton(
         LogIn,
         read=read,
@@ -304,12 +324,26 @@ class Container(DeclarativeContainer):
         hasher=hasher,
         hash_password=hash_password,
         verify_password=verify_password,
+        begin_session=begin_session,
+        sign_tokens=sign_tokens,
+        clock=clock,
+    )
+    code_digests = Singleton(code_digests, secret)
+    request_login_code = Singleton(
+        RequestLoginCode, begin=begin, count_request=count_request, clock=clock, randomness=randomness
+    )
+    mint_login_code = Singleton(MintLoginCode, randomness=randomness, code_digests=code_digests)
+    confirm_login_code = Singleton(
+        ConfirmLoginCode,
+        read=read,
+        begin=begin,
+        limiter=limiter,
+        buckets=buckets,
+        code_digests=code_digests,
+        begin_session=begin_session,
         sign_tokens=sign_tokens,
         clock=clock,
         randomness=randomness,
-        session_lifetime=given.refresh_lifetime,
-        sessions_per_account=given.sessions_per_account,
-        new_device_mail=given.new_device_mail,
         requires_verification=Singleton(requires_verification, settings),
     )
     refresh_session = Singleton(
@@ -403,7 +437,12 @@ class Container(DeclarativeContainer):
         read=read,
         begin=begin,
         compose_mail=Singleton(
-            ComposeMail, begin=begin, clock=clock, randomness=randomness, links=Singleton(links, settings)
+            ComposeMail,
+            begin=begin,
+            clock=clock,
+            randomness=randomness,
+            links=Singleton(links, settings),
+            mint_login_code=mint_login_code,
         ),
         limiter=limiter,
         buckets=buckets,

@@ -44,6 +44,10 @@ class LoggedIn(Event):
     """A session began."""
 
 
+class LoggedInByCode(LoggedIn):
+    """A session began, by a mailed code."""
+
+
 class LoggedOut(Event):
     """A session was ended by its owner."""
 

@@ -185,6 +185,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         "For development on http://localhost only: a refresh cookie that travels without TLS.",
         values.boolean,
     ] = False
+    login_code: Annotated[
+        bool, "Let people log in by a code that is mailed to them, without their password.", values.boolean
+    ] = False
     new_device_mail: Annotated[
         bool,
         "Mail the owner when somebody logs in from a browser and network not seen for 90 days.",
@@ -237,7 +240,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     address_requests: Annotated[
         int,
         "Registrations from one address within five minutes; also forgotten passwords, mails to verify an "
-        "address, bad links and bad refresh tokens, each.",
+        "address, login codes, bad links and bad refresh tokens, each.",
         integer(1, 1_000_000),
     ] = 100
     trusted_proxies: Annotated[

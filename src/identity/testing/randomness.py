@@ -55,6 +55,19 @@ class RandomnessConformance(Conformance):
         assert reduce(or_, drawn) == 2**256 - 1
         assert reduce(and_, drawn) == 0
 
+    def test_digits_are_as_many_as_were_asked_for_and_do_not_show_themselves(
+        self, randomness: Randomness
+    ) -> None:
+        for count in (1, 6, 8):
+            digits = randomness.digits(count)
+            assert isinstance(digits, Secret)
+            assert re.fullmatch(rf"[0-9]{{{count}}}", digits.reveal())
+
+    def test_each_place_of_the_digits_has_each_value(self, randomness: Randomness) -> None:
+        drawn = [randomness.digits(8).reveal() for _ in range(1000)]
+        assert all(set(place) == set("0123456789") for place in zip(*drawn, strict=True))
+        assert len(set(drawn)) > 990
+
     def test_fractions_lie_between_0_and_1_and_in_every_tenth_of_it(self, randomness: Randomness) -> None:
         fractions = [randomness.fraction() for _ in range(DRAWS)]
         assert all(isinstance(fraction, float) and 0 <= fraction < 1 for fraction in fractions)

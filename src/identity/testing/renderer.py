@@ -14,6 +14,7 @@ from identity.application.mail import (
     EmailChangeMail,
     EmailChangeUndoneMail,
     EmailConfirmedMail,
+    LoginCodeMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -57,6 +58,9 @@ def every_mail(*, username: str = "ann.lee", client: Client = _CLIENT, locale: s
         EmailChangedMail(**reader, link=Secret(LINK), expires_in=timedelta(hours=72), at=DATE, client=client),
         EmailConfirmedMail(**reader, at=DATE, client=client),
         EmailChangeUndoneMail(**reader, at=DATE, client=client),
+        LoginCodeMail(
+            **reader, code=Secret("48151623"), expires_in=timedelta(minutes=10), at=DATE, client=client
+        ),
         TestMail(**reader),
     )
 

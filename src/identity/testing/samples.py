@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from identity.application.mail import MailIntent, MailKind
+from identity.domain.login_code import LoginCode
 from identity.domain.names import EmailAddress, Username
 from identity.domain.one_time_token import OneTimeToken, Purpose
 from identity.domain.secrets import Digest, PasswordHash
@@ -41,6 +42,11 @@ def new_token(user: User, digest: bytes = b"1" * 32, **values: Any) -> OneTimeTo
     return OneTimeToken(
         digest=Digest(digest), purpose=RESET, user_id=user.id, email_key=user.email.key, **given | values
     )
+
+
+def new_login_code(request: bytes = b"1" * 32, **values: Any) -> LoginCode:
+    given: dict[str, Any] = {"email_key": "ann@example.org", "created_at": NOW, "expires_at": NOW + HOUR}
+    return LoginCode(request=Digest(request), **given | values)
 
 
 def new_intent(id: str = "i", *, at: datetime = NOW, email_key: str | None = None) -> MailIntent:

@@ -43,6 +43,9 @@ class SeededRandomness:
     def token(self) -> Secret:
         return Secret(base64.urlsafe_b64encode(self._random.randbytes(32)).rstrip(b"=").decode())
 
+    def digits(self, count: int) -> Secret:
+        return Secret(f"{self._random.randrange(10**count):0{count}}")
+
     def fraction(self) -> float:
         return self._random.random()
 

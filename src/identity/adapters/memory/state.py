@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from identity.application.mail import MailIntent
 from identity.domain.events import Event
+from identity.domain.login_code import LoginCode
 from identity.domain.one_time_token import OneTimeToken
 from identity.domain.secrets import Digest
 from identity.domain.session import Session
@@ -95,6 +96,7 @@ class State:
     sessions: Table[str, Session] = field(default_factory=Table)
     devices: dict[tuple[int, Digest], datetime] = field(default_factory=dict)
     one_time_tokens: Table[Digest, IssuedToken] = field(default_factory=Table)
+    login_codes: Table[Digest, LoginCode] = field(default_factory=Table)
     outbox: Table[str, QueuedIntent] = field(default_factory=Table)
     signing_keys: Table[str, SigningKey] = field(default_factory=Table)
     succeeded: dict[str, str] = field(default_factory=dict)

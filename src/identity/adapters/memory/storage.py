@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from identity.adapters.memory.login_codes import MemoryLoginCodes
 from identity.adapters.memory.repositories import (
     MemoryAuditLog,
     MemoryDevices,
@@ -79,6 +80,7 @@ class MemoryStorage:
             sessions=MemorySessions(view),
             devices=MemoryDevices(view),
             one_time_tokens=MemoryOneTimeTokens(view),
+            login_codes=MemoryLoginCodes(view),
             outbox=MemoryOutbox(view),
             audit_log=MemoryAuditLog(view),
             signing_keys=MemorySigningKeys(view),

@@ -65,6 +65,7 @@ class MemoryUsers:
         drop(state.sessions, lambda session: session.user_id == user.id)
         drop(state.one_time_tokens, lambda issued: issued.token.user_id == user.id)
         drop(state.reservations, lambda reserved: reserved.user_id == user.id)
+        drop(state.login_codes, lambda code: code.email_key == stored.email.key)
         drop(state.outbox, lambda queued: _is_to(queued.intent, stored))
         for owner, device in list(state.devices):
             if owner == user.id:

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, insert, literal, select, update
 from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.devices import SqlDevices
 from identity.adapters.sql.dialects import Dialect
+from identity.adapters.sql.login_codes import SqlLoginCodes
 from identity.adapters.sql.one_time_tokens import SqlOneTimeTokens
 from identity.adapters.sql.outbox import SqlOutbox
 from identity.adapters.sql.reservations import SqlReservations
@@ -43,6 +44,7 @@ def unit_of_work(connection: SqlConnection, dialect: Dialect) -> UnitOfWork:
         sessions=SqlSessions(connection),
         devices=SqlDevices(connection),
         one_time_tokens=SqlOneTimeTokens(connection),
+        login_codes=SqlLoginCodes(connection),
         outbox=SqlOutbox(connection, dialect),
         audit_log=SqlAuditLog(connection),
         signing_keys=SqlSigningKeys(connection, dialect),

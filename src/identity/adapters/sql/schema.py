@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from identity.adapters.sql.types import EMPTY, Instant, digest, key, number, text
 
-REVISION = "0006_0001"
+REVISION = "0007_0001"
 """The newest revision in `migrations/versions/`, known without importing Alembic."""
 
 metadata = MetaData(
@@ -110,6 +110,20 @@ one_time_tokens = Table(
     Column("over_at", Instant),  # when it was spent or voided
     Index(None, "user_id", "created_at"),
     Index(None, "intent_id"),
+    Index(None, "expires_at"),
+)
+
+login_codes = Table(
+    "login_codes",
+    metadata,
+    Column("request", digest(), primary_key=True),
+    Column("email_key", key(254), nullable=False),
+    Column("digest", digest()),  # empty until the code is mailed, and for ever where nobody is
+    Column("tries", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("spent_at", Instant),
+    Index(None, "email_key"),
     Index(None, "expires_at"),
 )
 

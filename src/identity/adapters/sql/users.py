@@ -14,7 +14,15 @@ from sqlalchemy.exc import IntegrityError
 from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.dialects import Dialect
 from identity.adapters.sql.reservations import EMAIL, USERNAME
-from identity.adapters.sql.schema import devices, one_time_tokens, outbox, reservations, sessions, users
+from identity.adapters.sql.schema import (
+    devices,
+    login_codes,
+    one_time_tokens,
+    outbox,
+    reservations,
+    sessions,
+    users,
+)
 from identity.domain.errors import Conflict, EmailTaken, UsernameTaken
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import PasswordHash
@@ -52,6 +60,7 @@ _ERASE = (
         delete(table).where(table.c.user_id == bindparam("account"))
         for table in (sessions, devices, one_time_tokens, reservations)
     ),
+    delete(login_codes).where(login_codes.c.email_key == bindparam("address")),
     delete(outbox).where(
         or_(outbox.c.user_id == bindparam("account"), outbox.c.email_key == bindparam("address"))
     ),

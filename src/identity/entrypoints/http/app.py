@@ -17,6 +17,7 @@ from identity.entrypoints.http import (
     email_change,
     health,
     login,
+    login_code,
     own_sessions,
     passwords,
     profile,
@@ -67,6 +68,8 @@ ROUTES = [
 
 WITH_BODIES = [sessions.refresh, sessions.log_out]
 WITH_COOKIE = [cookie_sessions.refresh, cookie_sessions.log_out]
+BY_CODE_WITH_BODIES = [login_code.request_code, login_code.confirm]
+BY_CODE_WITH_COOKIE = [login_code.request_code, login_code.confirm_with_cookie]
 
 _METHODS = frozenset(method.value for method in HttpMethod)
 
@@ -103,6 +106,8 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         "request_verification": container.request_verification(),
         "verify_email": container.verify_email(),
         "log_in": container.log_in(),
+        "request_login_code": container.request_login_code(),
+        "confirm_login_code": container.confirm_login_code(),
         "refresh_session": container.refresh_session(),
         "list_sessions": container.list_sessions(),
         "end_session": container.end_session(),
@@ -127,8 +132,14 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
     cors = cors_config(settings.cors_origins, credentials=settings.refresh_cookie)
     log_in = cookie_sessions.log_in if settings.refresh_cookie else login.log_in
     crowded = Router("/", route_handlers=[log_in], middleware=[limiting_crowd(container.lane())])
+    by_code = BY_CODE_WITH_COOKIE if settings.refresh_cookie else BY_CODE_WITH_BODIES
     app = Application(
-        [*ROUTES, crowded, *(WITH_COOKIE if settings.refresh_cookie else WITH_BODIES)],
+        [
+            *ROUTES,
+            crowded,
+            *(WITH_COOKIE if settings.refresh_cookie else WITH_BODIES),
+            *(by_code if settings.login_code else []),
+        ],
         dependencies={
             **{name: constant(use_case) for name, use_case in use_cases.items()},
             "principal": Provide(provide_principal),

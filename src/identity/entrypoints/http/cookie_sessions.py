@@ -31,8 +31,8 @@ class NoFields(msgspec.Struct):
 
 EXAMPLE = AccessToken(access="jwt_access_token")
 NO_FIELDS = request_body(NoFields, {})
-_NOT_OURS = {403: ORIGIN_REFUSED, 415: NOT_JSON}
-_HOW = "The request has to be `application/json` from a page of an allowed origin, sent with credentials."
+NOT_OURS = {403: ORIGIN_REFUSED, 415: NOT_JSON}
+HOW = "The request has to be `application/json` from a page of an allowed origin, sent with credentials."
 
 
 @post(
@@ -42,10 +42,10 @@ _HOW = "The request has to be `application/json` from a page of an allowed origi
     tags=[SESSIONS],
     summary="Log in with a username or an e-mail address",
     description="Begins a session: an access token for requests, and in a cookie that scripts cannot read a "
-    f"refresh token for the next access token. {_HOW}",
+    f"refresh token for the next access token. {HOW}",
     response_description="The session's access token.",
     operation_class=operation(
-        EXAMPLE, is_throttled=True, takes=CREDENTIALS, forms=False, refuses={401: LOGIN_REFUSED, **_NOT_OURS}
+        EXAMPLE, is_throttled=True, takes=CREDENTIALS, forms=False, refuses={401: LOGIN_REFUSED, **NOT_OURS}
     ),
 )
 async def log_in(
@@ -67,10 +67,10 @@ async def log_in(
     operation_id=named("refreshSession"),
     tags=[SESSIONS],
     summary="Get a new access token",
-    description=f"For the refresh token in the cookie, which is replaced. {_HOW}",
+    description=f"For the refresh token in the cookie, which is replaced. {HOW}",
     response_description="A new access token.",
     operation_class=operation(
-        EXAMPLE, is_throttled=True, takes=NO_FIELDS, forms=False, refuses={401: TOKEN_REFUSED, **_NOT_OURS}
+        EXAMPLE, is_throttled=True, takes=NO_FIELDS, forms=False, refuses={401: TOKEN_REFUSED, **NOT_OURS}
     ),
 )
 async def refresh(
@@ -96,10 +96,10 @@ async def refresh(
     tags=[SESSIONS],
     summary="End the session",
     description="Of the refresh token in the cookie, which is deleted. All tokens of the session are refused "
-    f"from now on, access tokens too. {_HOW}",
+    f"from now on, access tokens too. {HOW}",
     response_description="The session is over.",
     operation_class=operation(
-        Nothing(), takes=NO_FIELDS, forms=False, refuses={401: TOKEN_REFUSED, **_NOT_OURS}
+        Nothing(), takes=NO_FIELDS, forms=False, refuses={401: TOKEN_REFUSED, **NOT_OURS}
     ),
 )
 async def log_out(

@@ -3,6 +3,7 @@
 from identity.testing.storage.audit_log import AuditLogBehaviour
 from identity.testing.storage.concurrency import Concurrency
 from identity.testing.storage.devices import DevicesBehaviour
+from identity.testing.storage.login_codes import LoginCodesBehaviour
 from identity.testing.storage.one_time_tokens import OneTimeTokensBehaviour
 from identity.testing.storage.outbox import OutboxBehaviour
 from identity.testing.storage.reservations import ReservationsBehaviour
@@ -21,6 +22,7 @@ class StorageConformance(
     SessionsBehaviour,
     DevicesBehaviour,
     OneTimeTokensBehaviour,
+    LoginCodesBehaviour,
     OutboxBehaviour,
     AuditLogBehaviour,
     SigningKeysBehaviour,
@@ -52,6 +54,7 @@ __all__ = [
     "AuditLogBehaviour",
     "Concurrency",
     "DevicesBehaviour",
+    "LoginCodesBehaviour",
     "OneTimeTokensBehaviour",
     "OutboxBehaviour",
     "ReservationsBehaviour",

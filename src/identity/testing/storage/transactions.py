@@ -16,7 +16,7 @@ from identity.application.ports import UnitOfWork
 from identity.domain.errors import EmailTaken, UsernameTaken
 from identity.domain.events import LoggedIn
 from identity.domain.names import Username
-from identity.domain.secrets import PasswordHash
+from identity.domain.secrets import Digest, PasswordHash
 from identity.domain.session import Session
 from identity.domain.user import NewUser, User
 from identity.testing.samples import (
@@ -27,6 +27,7 @@ from identity.testing.samples import (
     new_device,
     new_intent,
     new_key,
+    new_login_code,
     new_session,
     new_token,
     new_user,
@@ -47,6 +48,9 @@ from identity.testing.storage.subject import (
 
 T = TypeVar("T")
 
+LIVE = Digest(b"4" * 32), Digest(b"5" * 32)
+LIVE_CODE = new_login_code(LIVE[0], digest=LIVE[1])
+EXPIRED_CODE = new_login_code(b"6" * 32, expires_at=NOW - SECOND)
 OLD_NAME, NEW_NAME = Username("old"), Username("new")
 MANY = 50  # more than any pool has connections
 
@@ -181,6 +185,8 @@ class Transactions(StorageTests):
         async with storage.begin() as uow:
             await uow.outbox.bury(dead, at=NOW - HOUR, error="")
             await uow.reservations.hold(OLD_NAME, user_id=ann.id, until=NOW)
+            await uow.login_codes.add(LIVE_CODE)
+            await uow.login_codes.add(EXPIRED_CODE)
             assert await _is_known(uow, ann) is False
         before = await self._seen(storage, ann)
         for name, write in _writes(ann, live, held).items():
@@ -309,6 +315,7 @@ class Transactions(StorageTests):
                 await uow.users.with_username(Username("eve")),
                 await uow.reservations.is_held(OLD_NAME),
                 await uow.sessions.get_with_user("s"),
+                await uow.login_codes.find(new_login_code().request),
                 await uow.outbox.oldest(),
                 *await uow.signing_keys.all(),
             ]
@@ -324,6 +331,7 @@ class Transactions(StorageTests):
                 await uow.reservations.is_held(OLD_NAME),
                 await uow.sessions.get_with_user("s"),
                 await uow.one_time_tokens.find(token.digest, purpose=RESET, user_id=user.id, at=NOW),
+                await uow.login_codes.find(new_login_code().request),
                 await uow.outbox.oldest(),
                 await uow.signing_keys.all(),
             ]
@@ -344,6 +352,9 @@ class Transactions(StorageTests):
                 await uow.sessions.get_with_user("over"),
                 await uow.sessions.get_with_user("new"),
                 await uow.one_time_tokens.find(token.digest, purpose=RESET, user_id=user.id, at=NOW),
+                await uow.login_codes.find(LIVE_CODE.request),
+                await uow.login_codes.find(EXPIRED_CODE.request),
+                await uow.login_codes.find(new_login_code().request),
                 await uow.outbox.has_due(at=NOW),
                 await uow.outbox.oldest(),
                 await uow.signing_keys.all(),
@@ -364,6 +375,7 @@ async def _everything(uow: UnitOfWork) -> User:
     await uow.sessions.add(new_session(user))
     assert await _is_known(uow, user) is False
     await uow.one_time_tokens.add(new_token(user))
+    await uow.login_codes.add(new_login_code())
     await uow.outbox.put(new_intent())
     await uow.audit_log.append(LoggedIn(at=NOW, user_id=user.id))
     await uow.signing_keys.add_first(new_key())
@@ -425,6 +437,11 @@ def _writes(
         "one_time_tokens.void": lambda uow: uow.one_time_tokens.void(ann.id, at=NOW),
         "one_time_tokens.mark_sent": lambda uow: uow.one_time_tokens.mark_sent("i", at=NOW),
         "one_time_tokens.purge": lambda uow: uow.one_time_tokens.purge(expired_before=NOW, limit=10),
+        "login_codes.add": lambda uow: uow.login_codes.add(new_login_code()),
+        "login_codes.set_digest": lambda uow: uow.login_codes.set_digest(*LIVE, at=NOW),
+        "login_codes.count_try": lambda uow: uow.login_codes.count_try(LIVE[0], most=5, at=NOW),
+        "login_codes.spend": lambda uow: uow.login_codes.spend(LIVE[0], digest=LIVE[1], at=NOW),
+        "login_codes.purge": lambda uow: uow.login_codes.purge(expired_before=NOW, limit=10),
         "outbox.put": lambda uow: uow.outbox.put(new_intent("new", at=NOW - 2 * HOUR)),
         "outbox.claim": lambda uow: uow.outbox.claim(lease_id="m", at=NOW, lease=HOUR),
         "outbox.settle": lambda uow: uow.outbox.settle(held),
