@@ -3,6 +3,7 @@
 from identity.testing.storage.audit_log import AuditLogBehaviour
 from identity.testing.storage.concurrency import Concurrency
 from identity.testing.storage.devices import DevicesBehaviour
+from identity.testing.storage.my_data import MyDataBehaviour
 from identity.testing.storage.one_time_tokens import OneTimeTokensBehaviour
 from identity.testing.storage.outbox import OutboxBehaviour
 from identity.testing.storage.reservations import ReservationsBehaviour
@@ -23,6 +24,7 @@ class StorageConformance(
     OneTimeTokensBehaviour,
     OutboxBehaviour,
     AuditLogBehaviour,
+    MyDataBehaviour,
     SigningKeysBehaviour,
     TextBehaviour,
     TimeBehaviour,
@@ -52,6 +54,7 @@ __all__ = [
     "AuditLogBehaviour",
     "Concurrency",
     "DevicesBehaviour",
+    "MyDataBehaviour",
     "OneTimeTokensBehaviour",
     "OutboxBehaviour",
     "ReservationsBehaviour",
