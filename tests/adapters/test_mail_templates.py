@@ -20,6 +20,8 @@ from identity.application import mail as mails
 from identity.application.composing import RECIPES
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.mail import (
+    DeletionRequestedMail,
+    DeletionUndoneMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -45,7 +47,7 @@ FIREFOX = Client(
 )
 KINDS = kinds_of_mail()
 LOCALES = ["de", "en"]
-NOTICES = [PasswordChangedMail, SessionReusedMail, NewDeviceMail]
+NOTICES = [PasswordChangedMail, SessionReusedMail, NewDeviceMail, DeletionUndoneMail]
 
 
 def a_mail(
@@ -60,6 +62,9 @@ def a_mail(
         return PasswordResetMail(**name, link=Secret(LINK), expires_in=timedelta(minutes=90))
     if kind is SessionReusedMail:
         return SessionReusedMail(**name, at=NOW, client=client, signed_out=client)
+    if kind is DeletionRequestedMail:
+        ends = NOW + timedelta(days=14)
+        return DeletionRequestedMail(**name, at=NOW, client=client, link=Secret(LINK), expires_at=ends)
     if kind in NOTICES:
         return kind(**name, at=NOW, client=client)
     return kind(**name)
@@ -112,12 +117,22 @@ def test_every_mail_of_ascii_values_travels_as_it_is(kind: type[Mail]) -> None:
     assert [part["Content-Transfer-Encoding"] for part in mime.iter_parts()] == ["7bit", "7bit"]
 
 
-@pytest.mark.parametrize("kind", [PasswordResetMail, *NOTICES])
+@pytest.mark.parametrize("kind", [PasswordResetMail, DeletionRequestedMail, *NOTICES])
 def test_a_mail_about_an_account_names_it_and_says_what_to_do_if_it_was_not_you(kind: type[Mail]) -> None:
     message = rendered(a_mail(kind))
     for body in (message.text, message.html):
         assert "ann.lee" in body
         assert "If this was not you" in body
+
+
+@pytest.mark.parametrize(
+    ("locale", "moment"), [("en", "6 December 2026, 13:02 UTC"), ("de", "6. Dezember 2026")]
+)
+def test_the_mail_about_a_deletion_says_when_and_how_to_undo_it(locale: str, moment: str) -> None:
+    message = rendered(a_mail(DeletionRequestedMail, locale=locale))
+    for body in (message.text, message.html):
+        assert moment in words(body)
+        assert LINK in html.unescape(body)
 
 
 @pytest.mark.parametrize("kind", [PasswordChangedMail, NewDeviceMail])

@@ -43,6 +43,7 @@ SETTINGS = Settings(
     mail_url="memory:",
     secret=Secret("s" * 32),
     reset_url="https://app.example.org/reset-password/{uidb64}/{token}",
+    undo_deletion_url="https://app.example.org/undo-deletion/{uidb64}/{token}",
 )
 
 # What may go wrong with a call. Of a connection that was lost some libraries say nothing but this.

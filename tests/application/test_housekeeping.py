@@ -21,7 +21,7 @@ from identity.application.login import DEVICES_REMEMBERED
 from identity.domain.errors import LoginRefused, MailRefused, OneTimeTokenRefused, TokenFault, TokenRefused
 
 TICK = timedelta(microseconds=1)
-NOTHING = Purged(sessions=0, devices=0, one_time_tokens=0, dead_letters=0, rate_limits=0)
+NOTHING = Purged(sessions=0, devices=0, one_time_tokens=0, dead_letters=0, rate_limits=0, accounts=0)
 
 
 async def purged_storage(world: World) -> Purged:

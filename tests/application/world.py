@@ -26,6 +26,8 @@ from identity.adapters.memory import (
     WordList,
 )
 from identity.application.composing import ComposeMail
+from identity.application.deletion import EraseAccounts, RequestDeletion, UndoDeletion
+from identity.application.export import ExportData
 from identity.application.health import CheckHealth
 from identity.application.housekeeping import PurgeExpired
 from identity.application.links import FollowLink, Link
@@ -71,11 +73,13 @@ SESSION_LIFETIME = timedelta(days=30)
 IDLE = timedelta(days=7)
 REUSE_WINDOW = timedelta(seconds=60)
 RESET_LIFETIME = timedelta(minutes=60)
+GRACE = timedelta(days=14)
 SESSIONS_PER_ACCOUNT = 50
 LINKS = {
     Purpose.RESET_PASSWORD: Link(
         url="https://app.example.org/reset-password/{uidb64}/{token}", lifetime=RESET_LIFETIME
     ),
+    Purpose.UNDO_DELETION: Link(url="https://app.example.org/undo-deletion/{uidb64}/{token}", lifetime=GRACE),
 }
 
 # As by default, but for the limits by address: what a test does within five minutes is its own matter.
@@ -331,6 +335,20 @@ class World:
             clock=clock,
             randomness=randomness,
         )
+        self.export_data = ExportData(read=read, begin=begin, clock=clock, idle=IDLE)
+        self.request_deletion = RequestDeletion(
+            read=read,
+            begin=begin,
+            verify_password=verify_password,
+            clock=clock,
+            randomness=randomness,
+            idle=IDLE,
+            grace=GRACE,
+        )
+        self.undo_deletion = UndoDeletion(
+            begin=begin, follow_link=follow_link, clock=clock, randomness=randomness
+        )
+        self.erase_accounts = EraseAccounts(read=read, begin=begin, clock=clock)
         self.deliver_mail = DeliverMail(
             read=read,
             begin=begin,
@@ -342,7 +360,9 @@ class World:
             clock=clock,
             randomness=randomness,
         )
-        self.purge_expired = PurgeExpired(begin=begin, limiter=limiter, clock=clock)
+        self.purge_expired = PurgeExpired(
+            begin=begin, limiter=limiter, clock=clock, erase_accounts=self.erase_accounts
+        )
         self.check_health = CheckHealth(read=read, schema=self.tap.on("schema", MemorySchema()), clock=clock)
 
     # --- short ways ---------------------------------------------------------------------------------------
@@ -377,6 +397,11 @@ class World:
         """Asks for a reset, and reads the mail."""
         await self.request_reset(email=email)
         (message,) = [mail for mail in await self.delivered() if "/reset-password/" in mail.text]
+        return link_in(message)
+
+    async def undo_link(self) -> ResetLink:
+        """That of the deletion that was asked for; reads the mail."""
+        (message,) = [mail for mail in await self.delivered() if "/undo-deletion/" in mail.text]
         return link_in(message)
 
     async def disable(self, user: User) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 from identity.adapters.memory import FixedClock, PlainHasher
 from identity.container import build_container
 from identity.domain.errors import Throttled, Unavailable
+from identity.domain.secrets import Secret
 from identity.entrypoints.http import body
 from identity.entrypoints.http.app import create_app
 from identity.settings import Settings
@@ -39,13 +41,18 @@ OPERATIONS = {
     "changePassword": "POST /api/user/change-password/",
     "requestPasswordReset": "POST /api/auth/forgot-password/",
     "resetPassword": "POST /api/auth/reset-password/",
+    "exportData": "GET /api/user/export/",
+    "deleteAccount": "POST /api/user/delete/",
+    "undoDeletion": "POST /api/auth/undo-deletion/",
     "getKeys": "GET /.well-known/jwks.json",
     "checkLiveness": "GET /health/live",
     "checkReadiness": "GET /health/ready",
 }
 OF_SESSIONS = {"listSessions", "endSession", "endOtherSessions", "logOutEverywhere"}
-PROTECTED = {"showProfile", "changePassword", *OF_SESSIONS}
-BODILESS = {"showProfile", "getKeys", "checkLiveness", "checkReadiness", *OF_SESSIONS}
+OF_LINKS = {"resetPassword", "undoDeletion"}
+OF_PASSWORDS = {"register", "logIn", "changePassword", "deleteAccount"}
+PROTECTED = {"showProfile", "changePassword", "exportData", "deleteAccount", *OF_SESSIONS}
+BODILESS = {"showProfile", "exportData", "getKeys", "checkLiveness", "checkReadiness", *OF_SESSIONS}
 
 
 def make_app(clock=None, **settings):
@@ -264,7 +271,7 @@ def test_every_operation_documents_its_refusals(document, operations, operation_
         expected |= {401}
     if operation_id == "endSession":
         expected |= {404}
-    if operation_id in {"logIn", "refreshSession", "register", "changePassword", "resetPassword"}:
+    if operation_id in {"refreshSession"} | OF_PASSWORDS | OF_LINKS:
         expected |= {429}
     assert refusals == expected
     assert operation["security"] == ([{"bearer": []}] if operation_id in PROTECTED else [])
@@ -289,7 +296,9 @@ def test_bodies_are_json_or_forms_and_every_field_is_described(document, operati
 
 def test_every_field_of_a_success_that_is_always_there_is_required(document):
     schemas = document["components"]["schemas"]
-    for name in ("Message", "Tokens", "ProfileAnswer", "OwnSession", "Alive"):
+    exported = {name for name in schemas if name.startswith("Export")}
+    assert len(exported) == 6
+    for name in ("Message", "Tokens", "ProfileAnswer", "OwnSession", "Alive", "ScheduledDeletion", *exported):
         assert set(schemas[name]["required"]) == set(schemas[name]["properties"])
 
 
@@ -332,8 +341,8 @@ class Service:
         fields = None if content is not None or operation_id in BODILESS else fields
         return self.client.request(method, path, headers=headers, content=content, json=fields)
 
-    def log_in(self, password=JOHN["password"]):
-        tokens = self.send("logIn", username="john_doe", password=password)
+    def log_in(self, password=JOHN["password"], *, username="john_doe"):
+        tokens = self.send("logIn", username=username, password=password)
         assert tokens.status_code == 200, tokens.text
         return SimpleNamespace(**tokens.json())
 
@@ -341,10 +350,10 @@ class Service:
         while self.client.blocking_portal.call(self.container.deliver_mail()):
             pass
 
-    def mailed_token(self):
+    def mailed_token(self, page="reset-password"):
         self.deliver_mail()
         mails = "".join(mail.text for mail in self.container.mailer().sent)
-        [token] = set(re.findall(r"/reset-password/MQ/([\w-]+)", mails))
+        [token] = set(re.findall(rf"/{page}/MQ/([\w-]+)", mails))
         return token
 
 
@@ -377,6 +386,9 @@ def test_the_examples_in_their_order_are_a_walk_through_the_service(service, ope
         if operation_id == "listSessions":
             assert [list(each) for each in got.json()] == [list(each) for each in expected]
             return got.json()
+        if operation_id == "exportData":
+            assert [*got.json(), *got.json()["profile"]] == [*expected, *expected["profile"]]
+            return None
         if "access" in expected:
             assert set(got.json()) == set(expected)
         else:
@@ -397,6 +409,9 @@ def test_the_examples_in_their_order_are_a_walk_through_the_service(service, ope
     step("logOutEverywhere", access=service.log_in("newpassword123").access)
     step("logOut", refresh=service.log_in("newpassword123").refresh)
     step("blacklistToken", refresh=service.log_in("newpassword123").refresh)
+    step("exportData", access=service.log_in("newpassword123").access)
+    step("deleteAccount", access=service.log_in("newpassword123").access, password="newpassword123")
+    step("undoDeletion", token=service.mailed_token("undo-deletion"))
     step("checkLiveness")
     service.deliver_mail()
     step("checkReadiness")
@@ -428,6 +443,12 @@ REFUSED = {
         "resetPassword",
         {"uidb64": "MQ", "token": "$mailed", "password": "password1"},
     ),
+    ("deleteAccount", "mistake"): ("deleteAccount", {"access": "$access", "password": "another password"}),
+    ("deleteAccount", "last superuser"): (
+        "deleteAccount",
+        {"access": "$root", "password": JOHN["password"]},
+    ),
+    ("undoDeletion", "mistake"): ("undoDeletion", {"uidb64": "MQ", "token": "undo_deletion_token"}),
     ("NotAuthenticated", "no token"): ("showProfile", {}),
     ("NotAuthenticated", "not two values"): ("showProfile", {"authorization": "Bearer"}),
     ("NotAuthenticated", "bad token, or session over"): ("showProfile", {"access": "$over_access"}),
@@ -483,6 +504,9 @@ def refusing_service():
         tokens |= {f"over_{name}": token for name, token in vars(over).items()}
         assert service.send("requestPasswordReset", email=JOHN["email"]).status_code == 200
         tokens |= {"mailed": service.mailed_token()}
+        root = {"username": "root", "email": "root@example.com", "password": Secret(JOHN["password"])}
+        client.blocking_portal.call(partial(container.register_user(), **root, superuser=True))
+        tokens |= {"root": service.log_in(username="root").access}
         yield service, tokens
 
 

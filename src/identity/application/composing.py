@@ -11,6 +11,8 @@ from identity.application.conflicts import retried_on_conflict
 from identity.application.links import Link
 from identity.application.mail import (
     LEASE,
+    DeletionRequestedMail,
+    DeletionUndoneMail,
     Mail,
     MailIntent,
     MailKind,
@@ -40,6 +42,8 @@ class Recipe:
     """What it takes from the intent."""
     purpose: Purpose | None = None
     """What its `link` is for, which it also `expires_in`; a mail without one is a notice."""
+    ends: Callable[[User], datetime | None] = lambda user: None
+    """When its `link` ends, which it then `expires_at`; `None` for the lifetime of those for its purpose."""
     is_pointless: Callable[[User], bool] = lambda user: False
     """Whether it needs not be sent any more."""
 
@@ -57,6 +61,13 @@ RECIPES: Mapping[MailKind, Recipe] = {
     MailKind.PASSWORD_CHANGED: Recipe(PasswordChangedMail, _what_happened),
     MailKind.SESSION_REUSED: Recipe(SessionReusedMail, _what_ended),
     MailKind.NEW_DEVICE: Recipe(NewDeviceMail, _what_happened),
+    MailKind.DELETION_REQUESTED: Recipe(
+        DeletionRequestedMail,
+        _what_happened,
+        purpose=Purpose.UNDO_DELETION,
+        ends=lambda user: user.erasure_due_at,
+    ),
+    MailKind.DELETION_UNDONE: Recipe(DeletionUndoneMail, _what_happened),
 }
 
 
@@ -90,10 +101,13 @@ class ComposeMail:
             if user is None or not user.admits(recipe.purpose) or recipe.is_pointless(user):
                 return None
             if link and recipe.purpose:
-                token = await self._mint(uow, intent, user, recipe.purpose, at=now, lasts=link.lifetime)
+                ends = recipe.ends(user)
+                expires_at = ends or now + link.lifetime
+                token = await self._mint(uow, intent, user, recipe.purpose, at=now, expires_at=expires_at)
                 if token is None:
                     return None
-                told |= {"link": link.to(user, token), "expires_in": link.lifetime}
+                told |= {"expires_at": ends} if ends else {"expires_in": link.lifetime}
+                told["link"] = link.to(user, token)
         locale = user.locale or intent.values.get("language", "")
         return recipe.mail(to=intent.to or user.email, username=user.username, locale=locale, **told)
 
@@ -105,7 +119,7 @@ class ComposeMail:
         purpose: Purpose,
         *,
         at: datetime,
-        lasts: timedelta,
+        expires_at: datetime,
     ) -> Secret | None:
         earlier = await uow.one_time_tokens.count_intents(
             user.id,
@@ -126,7 +140,7 @@ class ComposeMail:
                 email=intent.to,
                 intent_id=intent.id,
                 created_at=at,
-                expires_at=at + lasts,
+                expires_at=expires_at,
             )
         )
         return token

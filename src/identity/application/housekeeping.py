@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from identity.application.conflicts import retried_on_conflict
+from identity.application.deletion import EraseAccounts
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.ports import BeginUnitOfWork, Clock, RateLimiter, UnitOfWork
 
@@ -25,16 +26,19 @@ class Purged:
     one_time_tokens: int
     dead_letters: int
     rate_limits: int
+    accounts: int
+    """That were erased."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeExpired:
     """Deletes sessions and one-time tokens long expired, devices long unseen, dead letters of 30 days ago,
-    and what the throttle has forgotten."""
+    what the throttle has forgotten, and accounts whose erasure is due."""
 
     begin: BeginUnitOfWork
     limiter: RateLimiter
     clock: Clock
+    erase_accounts: EraseAccounts
 
     async def __call__(self) -> Purged:
         now = self.clock.now()
@@ -47,6 +51,7 @@ class PurgeExpired:
             ),
             dead_letters=await self._stored(lambda uow: uow.outbox.purge(dead_before=died, limit=BATCH)),
             rate_limits=await _all(lambda: self.limiter.purge(ended_before=expired, limit=BATCH)),
+            accounts=await self.erase_accounts(),
         )
 
     async def _stored(self, purge: Callable[[UnitOfWork], Awaitable[int]]) -> int:

@@ -22,6 +22,8 @@ class MailKind(StrEnum):
     PASSWORD_CHANGED = "password_changed"
     SESSION_REUSED = "session_reused"
     NEW_DEVICE = "new_device"
+    DELETION_REQUESTED = "deletion_requested"
+    DELETION_UNDONE = "deletion_undone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,21 @@ class SessionReusedMail(Mail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDeviceMail(Mail):
+    at: datetime
+    client: Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionRequestedMail(Mail):
+    at: datetime
+    client: Client
+    link: Secret
+    expires_at: datetime
+    """When the account is erased, and the link with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionUndoneMail(Mail):
     at: datetime
     client: Client
 

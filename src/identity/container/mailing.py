@@ -74,7 +74,10 @@ def directory_mailer(settings: Settings) -> DirectoryMailer:
 
 
 def links(settings: Settings) -> Mapping[Purpose, Link]:
-    given = {Purpose.RESET_PASSWORD: (settings.reset_url, settings.reset_lifetime)}
+    given = {
+        Purpose.RESET_PASSWORD: (settings.reset_url, settings.reset_lifetime),
+        Purpose.UNDO_DELETION: (settings.undo_deletion_url, settings.erasure_grace),
+    }
     return {
         purpose: Link(url=url.replace("{frontend}", settings.frontend_url), lifetime=lifetime)
         for purpose, (url, lifetime) in given.items()

@@ -124,8 +124,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     audience: Annotated[str, "The aud claim of every access token.", values.line] = "identity"
     frontend_url: Annotated[str, "URL of the single-page app.", values.http_url] = "http://localhost:3000"
     reset_url: Annotated[
-        str, "Link mailed to reset a password; {frontend} is IDENTITY_FRONTEND_URL.", values.reset_url
+        str, "Link mailed to reset a password; {frontend} is IDENTITY_FRONTEND_URL.", values.link_url
     ] = "{frontend}/reset-password/{uidb64}/{token}"
+    undo_deletion_url: Annotated[
+        str, "Link mailed to undo a deletion; {frontend} is IDENTITY_FRONTEND_URL.", values.link_url
+    ] = "{frontend}/undo-deletion/{uidb64}/{token}"
     cors_origins: Annotated[
         tuple[str, ...], "Origins whose pages may call the API, separated by commas.", values.origins
     ] = ("http://localhost:3000", "http://localhost:5173")
@@ -150,6 +153,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         duration(most=10 * _MINUTE),
     ] = 60 * _SECOND
     reset_lifetime: Annotated[timedelta, "How long a reset link lasts.", duration(most=_DAY)] = 60 * _MINUTE
+    erasure_grace: Annotated[
+        timedelta,
+        "How long an account that its owner deletes is closed before it is erased, and they can undo it; 0s "
+        "erases within the hour.",
+        duration(least=0 * _SECOND, most=90 * _DAY),
+    ] = 14 * _DAY
     sessions_per_account: Annotated[
         int, "Live sessions an account may have; one more ends the oldest.", integer(1, 10_000)
     ] = 50

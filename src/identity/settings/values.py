@@ -247,7 +247,7 @@ def http_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def reset_url(text: str) -> str:
+def link_url(text: str) -> str:
     try:
         placeholders = [parsed[1:] for parsed in string.Formatter().parse(text) if parsed[1] is not None]
     except ValueError:

@@ -9,6 +9,8 @@ from itertools import combinations
 from typing import Any
 
 from identity.application.mail import (
+    DeletionRequestedMail,
+    DeletionUndoneMail,
     Mail,
     Message,
     NewDeviceMail,
@@ -45,6 +47,10 @@ def every_mail(*, username: str = "ann.lee", client: Client = _CLIENT, locale: s
         PasswordChangedMail(**reader, at=DATE, client=client),
         SessionReusedMail(**reader, at=DATE, client=client, signed_out=client),
         NewDeviceMail(**reader, at=DATE, client=client),
+        DeletionRequestedMail(
+            **reader, at=DATE, client=client, link=Secret(LINK), expires_at=DATE + timedelta(days=14)
+        ),
+        DeletionUndoneMail(**reader, at=DATE, client=client),
         TestMail(**reader),
     )
 

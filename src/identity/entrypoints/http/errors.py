@@ -16,7 +16,9 @@ from litestar.types import ExceptionHandlersMap
 from identity.domain.errors import (
     AccessTokenRefused,
     IdentityError,
+    IncorrectPassword,
     InvalidInput,
+    LastSuperuser,
     LoginRefused,
     OneTimeTokenRefused,
     SessionNotFound,
@@ -98,6 +100,8 @@ def _constant(status: int, body: dict[str, Any], headers: dict[str, str] | None 
 REFUSALS: dict[type[IdentityError], Callable[[Any], Refusal]] = {
     InvalidInput: _invalid_input,
     WrongPassword: _constant(400, {"error": "Incorrect old password"}),
+    IncorrectPassword: _constant(400, {"error": "Incorrect password"}),
+    LastSuperuser: _constant(400, {"error": "The last superuser cannot be deleted."}),
     OneTimeTokenRefused: _constant(400, {"error": "Invalid or expired token."}),
     LoginRefused: _constant(401, {"detail": "No active account found with the given credentials"}, CHALLENGE),
     CredentialsMissing: _constant(

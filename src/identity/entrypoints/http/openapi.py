@@ -33,6 +33,7 @@ from identity.entrypoints.http.openapi_refusals import (
 )
 
 ACCOUNTS, SESSIONS, PASSWORDS, PROFILE, HEALTH = "Accounts", "Sessions", "Passwords", "Profile", "Health"
+MY_DATA = "My data"
 
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 
@@ -70,6 +71,7 @@ def openapi_config(address: str, *, cookie: bool) -> OpenAPIConfig:
             Tag(name=SESSIONS, description="Logging in, staying logged in, logging out."),
             Tag(name=PASSWORDS, description="Changing a password, and replacing one that is lost."),
             Tag(name=PROFILE, description="What an account's owner sees of it."),
+            Tag(name=MY_DATA, description="A copy of all that is kept of an account, and its end."),
             Tag(name=HEALTH, description="For load balancers and process managers."),
         ],
         components=Components(
@@ -152,6 +154,8 @@ def text(description: str, **constraints: Any) -> Node:
 
 # Not `email`: that is ASCII only, and clients generated from it would refuse addresses that we accept.
 EMAIL = text("An e-mail address, of any script.", format="idn-email")
+LINK_OWNER = text("The part of the mailed link that says whose it is.")
+LINK_TOKEN = text("The part of the mailed link that is secret.")
 PASSWORD = text("The account's password, exactly as it was set.", format="password")
 NEW_PASSWORD = text(
     "Taken exactly as it is, white space included. Not a common one, not only digits, and not similar to the "
