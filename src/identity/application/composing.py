@@ -103,6 +103,8 @@ class ComposeMail:
             if link and recipe.purpose:
                 ends = recipe.ends(user)
                 expires_at = ends or now + link.lifetime
+                if expires_at <= now:
+                    return None
                 token = await self._mint(uow, intent, user, recipe.purpose, at=now, expires_at=expires_at)
                 if token is None:
                     return None
