@@ -22,7 +22,7 @@ import pytest
 from litestar import Litestar
 
 from identity.adapters.jwt import keyring
-from identity.application import composing, signing_keys
+from identity.application import composing, export, signing_keys
 from identity.application.login import DEVICES_REMEMBERED
 from identity.application.sessions import USE_NOTED_EVERY
 from identity.container import build_container
@@ -62,6 +62,8 @@ UNDER_ANOTHER_HEADING = {
     "outbox": ("Mail", "outbox"),
     "own_sessions": ("Sessions", "revoke-others"),
     "profile": ("Routes", "profile"),
+    "deletion": ("My data", "/api/user/delete/"),
+    "export": ("My data", "/api/user/export/"),
     "health": ("Running it", "/health/ready"),
     "housekeeping": ("Commands", "identity purge"),
     "signing_keys": ("Keys", "identity keys rotate"),
@@ -504,6 +506,8 @@ def phrases() -> Sequence[str]:
         f"at most {spelled(composing.LINKS_A_DAY)} are mailed to an account in a day",
         f"Within {spelled(int(worker.PAUSE))} seconds the first terminal prints the mail",
         "the server does so every hour",
+        f"{export.MOST_EVENTS:,} events and {export.MOST_SESSIONS:,} sessions at most",
+        f"After {defaults.erasure_grace // day} days (`IDENTITY_ERASURE_GRACE`) the account is erased",
         "a second later the listener closes",
         f"does not arrive within {body.TIME_LIMIT:.0f} seconds, 413 beyond {body.SIZE_LIMIT // 1024} KiB",
         f"{connection.HEAD_TIME_LIMIT:.0f} seconds and "
