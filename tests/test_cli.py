@@ -686,12 +686,10 @@ def test_a_mailer_class_that_cannot_send_is_refused() -> None:
 
 
 def test_purge_tells_what_it_deleted() -> None:
-    assert (
-        succeeds("purge")
-        == "Deleted 0 sessions, 0 devices, 0 one time tokens, 0 dead letters, 0 rate limits.\n"
-    )
+    none = "0 sessions, 0 devices, 0 one time tokens, 0 dead letters, 0 rate limits, 0 accounts"
+    assert succeeds("purge") == f"Deleted {none}.\n"
     expire_one_of_each()
-    one = "1 sessions, 1 devices, 1 one time tokens, 0 dead letters, 1 rate limits"
+    one = "1 sessions, 1 devices, 1 one time tokens, 0 dead letters, 1 rate limits, 0 accounts"
     assert succeeds("purge") == f"Deleted {one}.\n"
 
 
@@ -700,7 +698,7 @@ def test_purge_tells_what_it_deleted_as_json() -> None:
     expire_one_of_each(user_id=1)
     for count in (1, 0):
         deleted = dict.fromkeys(["sessions", "devices", "one_time_tokens", "rate_limits"], count)
-        assert json.loads(succeeds("purge", "--json")) == deleted | {"dead_letters": 0}
+        assert json.loads(succeeds("purge", "--json")) == deleted | {"dead_letters": 0, "accounts": 0}
 
 
 def expire_one_of_each(user_id: int = 1) -> None:
