@@ -23,6 +23,8 @@ BODIES = {
     },
     "/api/auth/forgot-password/": {"email": "john@example.com"},
     "/api/auth/reset-password/": {"uidb64": "MQ", "token": "wrong", "password": "newpassword123"},
+    "/api/user/delete/": {"password": "wrong"},
+    "/api/auth/undo-deletion/": {"uidb64": "MQ", "token": "wrong"},
 }
 """Every path that takes a body: its fields, each with a value that is in order."""
 
@@ -30,19 +32,21 @@ FIELDS = [(path, field) for path, body in BODIES.items() for field in body]
 TRIMMED = [
     (path, field)
     for path, field in FIELDS
-    if "password" not in field and (path, field) != ("/api/auth/reset-password/", "token")
+    if "password" not in field
+    and (path, field) not in {("/api/auth/reset-password/", "token"), ("/api/auth/undo-deletion/", "token")}
 ]
 PUBLIC = [path for path in BODIES if path.startswith("/api/auth/")]
 A_SESSION = "/api/user/sessions/{session_id}/"
 BODILESS = {
     "/api/user/profile/": {"GET", "HEAD"},
+    "/api/user/export/": {"GET", "HEAD"},
     "/api/user/sessions/": {"GET", "HEAD"},
     A_SESSION: {"DELETE"},
     "/api/user/sessions/revoke-others/": {"POST"},
     "/api/auth/logout-all/": {"POST"},
 }
 """Every path that takes no body, and its methods."""
-PROTECTED = ["/api/user/change-password/", *BODILESS]
+PROTECTED = ["/api/user/change-password/", "/api/user/delete/", *BODILESS]
 PATHS = [*PUBLIC, *PROTECTED]
 
 JSON = "application/json"
