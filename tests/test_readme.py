@@ -22,7 +22,7 @@ import pytest
 from litestar import Litestar
 
 from identity.adapters.jwt import keyring
-from identity.application import composing, email_change, signing_keys
+from identity.application import composing, email_change, export, signing_keys
 from identity.application.registration import VERIFIED_WITHIN
 from identity.application.sessions import DEVICES_REMEMBERED, USE_NOTED_EVERY
 from identity.container import build_container
@@ -64,6 +64,8 @@ UNDER_ANOTHER_HEADING = {
     "links": ("Throttling", "bad links"),
     "outbox": ("Mail", "outbox"),
     "own_sessions": ("Sessions", "revoke-others"),
+    "deletion": ("My data", "/api/user/delete/"),
+    "export": ("My data", "/api/user/export/"),
     "health": ("Running it", "/health/ready"),
     "housekeeping": ("Commands", "identity purge"),
     "verification": ("E-mail verification", "verify-email"),
@@ -517,6 +519,8 @@ def phrases() -> Sequence[str]:
         f"at most {spelled(composing.LINKS_A_DAY)} are mailed to an account in a day",
         f"Within {spelled(int(worker.PAUSE))} seconds the first terminal prints the mail",
         "the server does so every hour",
+        f"{export.MOST_EVENTS:,} events and {export.MOST_SESSIONS:,} sessions at most",
+        f"After {defaults.erasure_grace // day} days (`IDENTITY_ERASURE_GRACE`) the account is erased",
         "a second later the listener closes",
         f"does not arrive within {body.TIME_LIMIT:.0f} seconds, 413 beyond {body.SIZE_LIMIT // 1024} KiB",
         f"{connection.HEAD_TIME_LIMIT:.0f} seconds and "

@@ -20,6 +20,8 @@ from identity.application import mail as mails
 from identity.application.composing import RECIPES
 from identity.application.mail import (
     AccountExistsMail,
+    DeletionRequestedMail,
+    DeletionUndoneMail,
     EmailChangedMail,
     EmailChangeMail,
     EmailChangeUndoneMail,
@@ -59,8 +61,9 @@ NOTICES = [
     NewDeviceMail,
     EmailConfirmedMail,
     EmailChangeUndoneMail,
+    DeletionUndoneMail,
 ]
-LINKS = [PasswordResetMail, VerifyEmailMail, EmailChangeMail, EmailChangedMail]
+LINKS = [PasswordResetMail, VerifyEmailMail, EmailChangeMail, EmailChangedMail, DeletionRequestedMail]
 
 
 def a_mail(
@@ -76,6 +79,7 @@ def a_mail(
         "locale": locale,
         "link": Secret(LINK),
         "expires_in": timedelta(minutes=90),
+        "expires_at": NOW + timedelta(days=14),
         "code": Secret("48151623"),
         "at": NOW,
         "client": client,
@@ -138,6 +142,16 @@ def test_a_mail_about_an_account_names_it_and_says_what_to_do_if_it_was_not_you(
     for body in (message.text, message.html):
         assert "ann.lee" in body
         assert "If this was not you" in body
+
+
+@pytest.mark.parametrize(
+    ("locale", "moment"), [("en", "6 December 2026, 13:02 UTC"), ("de", "6. Dezember 2026")]
+)
+def test_the_mail_about_a_deletion_says_when_and_how_to_undo_it(locale: str, moment: str) -> None:
+    message = rendered(a_mail(DeletionRequestedMail, locale=locale))
+    for body in (message.text, message.html):
+        assert moment in words(body)
+        assert LINK in html.unescape(body)
 
 
 @pytest.mark.parametrize("kind", [PasswordChangedMail, NewDeviceMail])

@@ -1074,7 +1074,14 @@ async def test_code_of_this_release_works_on_the_expanded_schema_of_a_newer_one(
             assert await on(started.storage(), tables) == expanded
             started.clock().advance(timedelta(days=400))
             purged = Purged(
-                sessions=6, devices=2, one_time_tokens=2, login_codes=0, dead_letters=0, rate_limits=7
+                sessions=6,
+                devices=2,
+                one_time_tokens=2,
+                login_codes=0,
+                dead_letters=0,
+                rate_limits=7,
+                reservations=0,
+                accounts=0,
             )
             assert await started.purge_expired()() == purged
 

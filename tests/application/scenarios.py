@@ -234,6 +234,42 @@ async def undoes_a_change_that_is_undone(world: World) -> Act:
     return act
 
 
+async def exports_the_data(world: World) -> Act:
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.export_data(principal=principal, client=BROWSER)
+
+
+async def deletes_the_account(world: World) -> Act:
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.request_deletion(principal=principal, password=PASSWORD, client=BROWSER)
+
+
+async def deletes_the_account_of_a_superuser(world: World) -> Act:
+    for name in ("root", "other"):
+        await world.register_user(
+            username=name, email=f"{name}@example.com", password=PASSWORD, superuser=True
+        )
+    principal = await world.principal(await world.logged_in("root"))
+    return lambda: world.request_deletion(principal=principal, password=PASSWORD)
+
+
+async def fails_to_delete_the_account(world: World) -> Act:
+    principal = await world.principal(await world.logged_in("alice"))
+    return lambda: world.request_deletion(principal=principal, password=WRONG_PASSWORD)
+
+
+async def undoes_the_deletion(world: World) -> Act:
+    await (await deletes_the_account(world))()
+    link = await world.undo_link()
+    return lambda: world.undo_deletion(uidb64=link.uidb64, token=Secret(link.token), client=BROWSER)
+
+
+async def undoes_the_deletion_with_a_spent_link(world: World) -> Act:
+    act = await undoes_the_deletion(world)
+    await act()
+    return act
+
+
 async def asks_for_a_login_code(world: World) -> Act:
     return lambda: world.request_login_code(email="alice@example.com", client=BROWSER)
 
@@ -253,6 +289,13 @@ async def purges_login_codes(world: World) -> Act:
     await world.login_code()
     world.clock.advance(SESSION_LIFETIME * 2)
     return later(world, "purge_expired")
+
+
+async def erases_accounts(world: World) -> Act:
+    await (await deletes_the_account(world))()
+    await world.request_reset(email="alice@example.com")
+    world.clock.advance(timedelta(days=14))
+    return later(world, "erase_accounts")
 
 
 async def purges_sessions(world: World) -> Act:
@@ -391,6 +434,13 @@ SCENARIOS: list[Scenario] = [
     logs_in_with_a_code,
     logs_in_with_a_spent_code,
     purges_login_codes,
+    exports_the_data,
+    deletes_the_account,
+    deletes_the_account_of_a_superuser,
+    fails_to_delete_the_account,
+    undoes_the_deletion,
+    undoes_the_deletion_with_a_spent_link,
+    erases_accounts,
     purges_sessions,
     purges_devices,
     purges_reset_tokens,
@@ -433,6 +483,10 @@ TRACES: dict[Scenario, list[str]] = {
     undoes_a_change_of_address: ["audit_log.append", "outbox.put", "reservations.release_from"],
     asks_for_a_login_code: ["login_codes.add", "outbox.put"],
     logs_in_with_a_code: ["audit_log.append", "devices.see"],
+    exports_the_data: ["audit_log.append"],
+    deletes_the_account: ["audit_log.append", "outbox.put"],
+    undoes_the_deletion: ["audit_log.append", "outbox.put"],
+    erases_accounts: ["audit_log.append", "audit_log.forget_clients"],
 }
 REFUSED = {
     fails_to_log_in,
@@ -443,6 +497,8 @@ REFUSED = {
     changes_the_password_too_weakly,
     resets_with_a_spent_link,
     undoes_a_change_that_is_undone,
+    fails_to_delete_the_account,
+    undoes_the_deletion_with_a_spent_link,
 }
 GOES_ON_ALL_THE_SAME = {authenticates_and_is_noted}
 """Where what cannot be noted is no reason to refuse what was asked for."""
@@ -457,5 +513,7 @@ DELIVERIES = [
     undoes_a_change_of_address,
     logs_in_from_a_new_device,
     replays_a_superseded_token,
+    deletes_the_account,
+    undoes_the_deletion,
 ]
 """After which there is mail to deliver."""

@@ -23,7 +23,14 @@ from identity.domain.login_code import LIFETIME
 
 TICK = timedelta(microseconds=1)
 NOTHING = Purged(
-    sessions=0, devices=0, one_time_tokens=0, login_codes=0, dead_letters=0, rate_limits=0, reservations=0
+    sessions=0,
+    devices=0,
+    one_time_tokens=0,
+    login_codes=0,
+    dead_letters=0,
+    rate_limits=0,
+    reservations=0,
+    accounts=0,
 )
 
 

@@ -18,6 +18,7 @@ import pytest
 from tests.application.recording import recorded
 from tests.application.world import (
     BROWSER,
+    GRACE,
     IDLE,
     NEW_PASSWORD,
     PASSWORD,
@@ -318,6 +319,32 @@ async def log_in_with_a_code_that_is_over(world: World) -> Acts:
     return {kind: _confirm(world, code) for kind, code in codes.items()}
 
 
+async def undo_a_deletion_with_a_bad_link(world: World) -> Acts:
+    users = await populated(world)
+    await world.registered("mary")
+    links = {}
+    for name in ("alice", "dave", "mary"):
+        principal = await world.principal(await world.logged_in(name))
+        await world.request_deletion(principal=principal, password=PASSWORD)
+        links[name] = await world.undo_link()
+        world.clock.advance(timedelta(days=1))
+    spent = links["dave"]
+    await world.undo_deletion(uidb64=spent.uidb64, token=Secret(spent.token))
+    world.clock.advance(GRACE - timedelta(days=3))  # Alice's time is over, and Mary has two days left
+    carol = user_reference(users["carol"].id)
+    bad = {
+        "unknown account": ResetLink(uidb64=user_reference(999), token="wrong"),
+        "unknown account, real token": replace(links["mary"], uidb64=user_reference(999)),
+        "wrong token": replace(links["mary"], token="wrong"),
+        "disabled account": ResetLink(uidb64=carol, token="wrong"),
+        "account that nobody has deleted": replace(spent, token="wrong"),
+        "another's token": replace(links["mary"], uidb64=spent.uidb64),
+        "expired token": links["alice"],
+        "spent token": spent,
+    }
+    return {name: _undo(world, link) for name, link in bad.items()}
+
+
 async def end_a_session_that_is_not_ones_own(world: World) -> Acts:
     await populated(world)
     alice, dave = await world.logged_in("alice"), await world.logged_in("dave")
@@ -429,6 +456,10 @@ def _confirm(world: World, code: LoginCode) -> Callable[[], Awaitable[Any]]:
     return lambda: world.confirm_login_code(**code.fields(), client=BROWSER)
 
 
+def _undo(world: World, link: ResetLink) -> Callable[[], Awaitable[Any]]:
+    return lambda: world.undo_deletion(uidb64=link.uidb64, token=Secret(link.token), client=BROWSER)
+
+
 async def sessions_that_are_over(world: World) -> dict[str, TokenPair]:
     """Genuine tokens that have not expired, of sessions that have ended or that nobody has heard of."""
     users = await populated(world)
@@ -480,6 +511,7 @@ CASES = {
     ask_for_a_login_code: "request_login_code",
     log_in_with_a_wrong_code: "confirm_login_code",
     log_in_with_a_code_that_is_over: "confirm_login_code",
+    undo_a_deletion_with_a_bad_link: "undo_deletion",
     end_a_session_that_is_not_ones_own: "end_session",
     refresh_a_session_that_is_over: "refresh_session",
     verify_a_refresh_token_of_a_session_that_is_over: "verify_token",

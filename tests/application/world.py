@@ -26,6 +26,7 @@ from identity.adapters.memory import (
     WordList,
 )
 from identity.application.composing import ComposeMail
+from identity.application.deletion import EraseAccounts, RequestDeletion, UndoDeletion
 from identity.application.email_change import (
     CONFIRMED_WITHIN,
     UNDONE_WITHIN,
@@ -33,6 +34,7 @@ from identity.application.email_change import (
     RequestEmailChange,
     UndoEmailChange,
 )
+from identity.application.export import ExportData
 from identity.application.health import CheckHealth
 from identity.application.housekeeping import PurgeExpired
 from identity.application.links import FollowLink, Link
@@ -83,6 +85,7 @@ IDLE = timedelta(days=7)
 REUSE_WINDOW = timedelta(seconds=60)
 RESET_LIFETIME = timedelta(minutes=60)
 VERIFY_LIFETIME = timedelta(days=2)
+GRACE = timedelta(days=14)
 SESSIONS_PER_ACCOUNT = 50
 TIME_ZONES = frozenset({"Europe/Vienna", "UTC"})
 LINKS = {
@@ -98,6 +101,7 @@ LINKS = {
     Purpose.UNDO_EMAIL_CHANGE: Link(
         url="https://app.example.org/undo-email-change/{uidb64}/{token}", lifetime=UNDONE_WITHIN
     ),
+    Purpose.UNDO_DELETION: Link(url="https://app.example.org/undo-deletion/{uidb64}/{token}", lifetime=GRACE),
 }
 
 # As by default, but for the limits by address: what a test does within five minutes is its own matter.
@@ -437,6 +441,20 @@ class World:
         self.undo_email_change = UndoEmailChange(
             begin=begin, follow_link=follow_link, clock=clock, randomness=randomness
         )
+        self.export_data = ExportData(read=read, begin=begin, clock=clock, idle=IDLE)
+        self.request_deletion = RequestDeletion(
+            read=read,
+            begin=begin,
+            verify_password=verify_password,
+            clock=clock,
+            randomness=randomness,
+            idle=IDLE,
+            grace=GRACE,
+        )
+        self.undo_deletion = UndoDeletion(
+            begin=begin, follow_link=follow_link, clock=clock, randomness=randomness
+        )
+        self.erase_accounts = EraseAccounts(read=read, begin=begin, clock=clock)
         self.deliver_mail = DeliverMail(
             read=read,
             begin=begin,
@@ -454,7 +472,9 @@ class World:
             clock=clock,
             randomness=randomness,
         )
-        self.purge_expired = PurgeExpired(begin=begin, limiter=limiter, clock=clock)
+        self.purge_expired = PurgeExpired(
+            begin=begin, limiter=limiter, clock=clock, erase_accounts=self.erase_accounts
+        )
         self.check_health = CheckHealth(read=read, schema=self.tap.on("schema", MemorySchema()), clock=clock)
 
     # --- short ways ---------------------------------------------------------------------------------------
@@ -529,6 +549,11 @@ class World:
         codes = [code_in(mail) for mail in await self.delivered() if "code" in mail.subject]
         assert len(codes) == 1
         return LoginCode(request=request, code=codes[0])
+
+    async def undo_link(self) -> ResetLink:
+        """That of the deletion that was asked for; reads the mail."""
+        (message,) = [mail for mail in await self.delivered() if "/undo-deletion/" in mail.text]
+        return link_in(message)
 
     async def disable(self, user: User) -> None:
         """As an operator will."""

@@ -790,6 +790,74 @@ class LogsEachThingOnce(Repository):
             await self.honest.append(event)
 
 
+# --- what owners see, and what is erased -----------------------------------------------------------------
+
+
+class HistoryOfWhatIsNotRevoked(Repository):
+    async def history(self, user_id: int, *, limit: int) -> tuple[Session, ...]:
+        return tuple((await self.honest.of_user(user_id))[:limit])
+
+
+class HistoryWithoutLimit(Repository):
+    async def history(self, user_id: int, *, limit: int) -> tuple[Session, ...]:
+        return await self.honest.history(user_id, limit=WITHOUT_LIMIT)
+
+
+class ListsDevicesInAnyOrder(Repository):
+    async def of_user(self, user_id: int) -> tuple[datetime, ...]:
+        return tuple(reversed(await self.honest.of_user(user_id)))
+
+
+class ListsNamesOfNobody(Repository):
+    async def of_user(self, user_id: int) -> tuple[tuple[Username | EmailAddress, datetime], ...]:
+        return await self.honest.of_user(user_id) + await self.honest.of_user(None)
+
+
+class ReadsEventsAsTheyWereNoted(Repository):
+    async def of_user(self, user_id: int, *, limit: int) -> tuple[Event, ...]:
+        noted = [event for event in self.honest.view.seen().events if event.user_id == user_id]
+        return tuple(noted[::-1][:limit])
+
+
+class ReadsEventsOfAll(Repository):
+    async def of_user(self, user_id: int, *, limit: int) -> tuple[Event, ...]:
+        return tuple(sorted(self.honest.view.seen().events, key=lambda each: each.at, reverse=True)[:limit])
+
+
+class ForgetsAllClients(Repository):
+    async def forget_clients(self, user_id: int) -> None:
+        for owner in {event.user_id for event in self.honest.view.seen().events}:
+            await self.honest.forget_clients(owner)
+
+
+class ForgetsNoClients(Repository):
+    async def forget_clients(self, user_id: int) -> None:
+        """Says that it did."""
+
+
+class FindsWhatIsAlmostDue(Repository):
+    async def due_for_erasure(self, *, at: datetime, limit: int) -> tuple[User, ...]:
+        return await self.honest.due_for_erasure(at=at + A_LITTLE, limit=limit)
+
+
+class FindsAllThatIsDue(Repository):
+    async def due_for_erasure(self, *, at: datetime, limit: int) -> tuple[User, ...]:
+        return await self.honest.due_for_erasure(at=at, limit=WITHOUT_LIMIT)
+
+
+class CountsClosedSuperusers(Repository):
+    async def open_superusers(self) -> tuple[User, ...]:
+        users = self.honest.view.seen().users.values()
+        return tuple(user for user in users if user.superuser_since and not user.is_disabled)
+
+
+class CountsSuperusersWithoutWaiting(Repository):
+    async def open_superusers(self) -> tuple[User, ...]:
+        found = await self.honest.open_superusers()
+        await asyncio.sleep(0)
+        return found
+
+
 class AddsEveryKey(Repository):
     async def add_first(self, key: SigningKey) -> bool:
         await self.honest.add_first(key)
@@ -1009,6 +1077,20 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "dead letters are purged without limit": partial(Broken, outbox=PurgesWithoutLimit),
     "events are not kept": partial(Broken, audit_log=LogsNothing),
     "an event is logged once only": partial(Broken, audit_log=LogsEachThingOnce),
+    "a history has no revoked sessions": partial(Broken, sessions=HistoryOfWhatIsNotRevoked),
+    "a history has no limit": partial(Broken, sessions=HistoryWithoutLimit),
+    "devices are listed in any order": partial(Broken, devices=ListsDevicesInAnyOrder),
+    "names of nobody are listed as one's own": partial(Broken, reservations=ListsNamesOfNobody),
+    "events are read as they were noted": partial(Broken, audit_log=ReadsEventsAsTheyWereNoted),
+    "events of others are read as one's own": partial(Broken, audit_log=ReadsEventsOfAll),
+    "clients of all accounts are forgotten": partial(Broken, audit_log=ForgetsAllClients),
+    "clients are not forgotten": partial(Broken, audit_log=ForgetsNoClients),
+    "an account is erased too early": partial(Broken, users=FindsWhatIsAlmostDue),
+    "accounts are due without limit": partial(Broken, users=FindsAllThatIsDue),
+    "a superuser who is leaving counts": partial(Broken, users=CountsClosedSuperusers),
+    "superusers do not wait for each other": partial(
+        Broken, EachStatementOnItsOwn, users=CountsSuperusersWithoutWaiting
+    ),
     "a second key is taken for the first": partial(Broken, signing_keys=AddsEveryKey),
     "keys are looked for before the first is added": partial(
         Broken, EachStatementOnItsOwn, signing_keys=ChecksThenAddsTheKey

@@ -229,6 +229,40 @@ CAUGHT_BY: Mapping[str, str] = {
         "AuditLogBehaviour.test_an_event_is_kept_whole_even_of_an_account_that_is_not_there"
     ),
     "an event is logged once only": "AuditLogBehaviour.test_the_same_thing_may_happen_twice",
+    "a history has no revoked sessions": (
+        "MyDataBehaviour.test_the_history_of_sessions_has_those_that_are_over_and_the_newest_first"
+    ),
+    "a history has no limit": (
+        "MyDataBehaviour.test_the_history_of_sessions_has_those_that_are_over_and_the_newest_first"
+    ),
+    "devices are listed in any order": (
+        "MyDataBehaviour.test_the_devices_of_an_account_are_listed_as_they_were_seen_last"
+    ),
+    "names of nobody are listed as one's own": (
+        "MyDataBehaviour.test_the_names_that_are_held_for_an_account_are_listed_as_they_end"
+    ),
+    "events are read as they were noted": (
+        "MyDataBehaviour.test_the_events_of_an_account_are_read_from_the_latest_on"
+    ),
+    "events of others are read as one's own": (
+        "MyDataBehaviour.test_the_events_of_an_account_are_read_from_the_latest_on"
+    ),
+    "clients of all accounts are forgotten": (
+        "MyDataBehaviour.test_events_are_forgotten_to_have_come_from_anywhere_of_one_account_only"
+    ),
+    "clients are not forgotten": (
+        "MyDataBehaviour.test_events_are_forgotten_to_have_come_from_anywhere_of_one_account_only"
+    ),
+    "an account is erased too early": (
+        "MyDataBehaviour.test_accounts_are_due_for_erasure_at_their_time_the_longest_due_first"
+    ),
+    "accounts are due without limit": (
+        "MyDataBehaviour.test_accounts_are_due_for_erasure_at_their_time_the_longest_due_first"
+    ),
+    "a superuser who is leaving counts": ("MyDataBehaviour.test_superusers_are_open_who_are_not_closed"),
+    "superusers do not wait for each other": (
+        "MyDataBehaviour.test_of_superusers_who_all_want_to_go_at_once_one_stays"
+    ),
     "a second key is taken for the first": (
         "SigningKeysBehaviour.test_a_key_that_is_not_the_first_is_not_stored"
     ),

@@ -35,6 +35,7 @@ CODES = {
     "LoginRefused": "no_active_account",
     "WrongPassword": "incorrect_old_password",
     "IncorrectPassword": "incorrect_password",
+    "LastSuperuser": "last_superuser",
     "OneTimeTokenRefused": "invalid_one_time_token",
     "TokenRefused": "token_not_valid",
     "AccessTokenRefused": "token_not_valid",

@@ -28,6 +28,8 @@ BODIES = {
     "/api/auth/undo-email-change/": {"uidb64": "MQ", "token": "wrong"},
     "/api/auth/forgot-password/": {"email": "john@example.com"},
     "/api/auth/reset-password/": {"uidb64": "MQ", "token": "wrong", "password": "newpassword123"},
+    "/api/user/delete/": {"password": "wrong"},
+    "/api/auth/undo-deletion/": {"uidb64": "MQ", "token": "wrong"},
 }
 """Every path to which a body is posted: its fields, each with a value that is in order."""
 
@@ -41,13 +43,14 @@ PUBLIC = [path for path in BODIES if path.startswith("/api/auth/")]
 A_SESSION = "/api/user/sessions/{session_id}/"
 BODILESS = {
     "/api/user/profile/": {"GET", "HEAD", "PATCH"},
+    "/api/user/export/": {"GET", "HEAD"},
     "/api/user/sessions/": {"GET", "HEAD"},
     A_SESSION: {"DELETE"},
     "/api/user/sessions/revoke-others/": {"POST"},
     "/api/auth/logout-all/": {"POST"},
 }
 """Every path to which none is posted, and its methods."""
-PROTECTED = ["/api/user/change-password/", "/api/user/change-email/", *BODILESS]
+PROTECTED = ["/api/user/change-password/", "/api/user/change-email/", "/api/user/delete/", *BODILESS]
 PATHS = [*PUBLIC, *PROTECTED]
 
 JSON = "application/json"

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 from identity.adapters.memory import FixedClock, PlainHasher
 from identity.container import build_container
 from identity.domain.errors import Throttled, Unavailable
+from identity.domain.secrets import Secret
 from identity.entrypoints.http import body
 from identity.entrypoints.http.app import create_app
 from identity.settings import Settings
@@ -47,18 +49,25 @@ OPERATIONS = {
     "changePassword": "POST /api/user/change-password/",
     "requestPasswordReset": "POST /api/auth/forgot-password/",
     "resetPassword": "POST /api/auth/reset-password/",
+    "exportData": "GET /api/user/export/",
+    "deleteAccount": "POST /api/user/delete/",
+    "undoDeletion": "POST /api/auth/undo-deletion/",
     "getKeys": "GET /.well-known/jwks.json",
     "checkLiveness": "GET /health/live",
     "checkReadiness": "GET /health/ready",
 }
 OF_SESSIONS = {"listSessions", "endSession", "endOtherSessions", "logOutEverywhere"}
 WITH_SECRETS = {"logIn", "confirmLoginCode", "refreshSession", "verifyToken", "logOut", "blacklistToken"}
-PROTECTED = {"showProfile", "updateProfile", "changePassword", "requestEmailChange", *OF_SESSIONS}
+PROTECTED = {
+    *("showProfile", "updateProfile", "changePassword", "requestEmailChange", "exportData", "deleteAccount"),
+    *OF_SESSIONS,
+}
 THROTTLED = {
     *("logIn", "confirmLoginCode", "refreshSession", "register", "changePassword", "resetPassword"),
     *("verifyEmail", "updateProfile", "requestEmailChange", "confirmEmailChange", "undoEmailChange"),
+    *("deleteAccount", "undoDeletion"),
 }
-BODILESS = {"showProfile", "getKeys", "checkLiveness", "checkReadiness", *OF_SESSIONS}
+BODILESS = {"showProfile", "exportData", "getKeys", "checkLiveness", "checkReadiness", *OF_SESSIONS}
 
 
 def make_app(clock=None, **settings):
@@ -304,7 +313,10 @@ def test_bodies_are_json_or_forms_and_every_field_is_described(document, operati
 
 def test_every_field_of_a_success_that_is_always_there_is_required(document):
     schemas = document["components"]["schemas"]
-    for name in ("Message", "Tokens", "Requested", "ProfileAnswer", "OwnSession", "Alive"):
+    exported = {name for name in schemas if name.startswith("Export")}
+    assert len(exported) == 6
+    answers = ("Message", "Tokens", "Requested", "ProfileAnswer", "OwnSession", "Alive", "ScheduledDeletion")
+    for name in (*answers, *exported):
         assert set(schemas[name]["required"]) == set(schemas[name]["properties"])
 
 
@@ -347,8 +359,8 @@ class Service:
         fields = None if content is not None or operation_id in BODILESS else fields
         return self.client.request(method, path, headers=headers, content=content, json=fields)
 
-    def log_in(self, password=JOHN["password"]):
-        tokens = self.send("logIn", username="john_doe", password=password)
+    def log_in(self, password=JOHN["password"], *, username="john_doe"):
+        tokens = self.send("logIn", username=username, password=password)
         assert tokens.status_code == 200, tokens.text
         return SimpleNamespace(**tokens.json())
 
@@ -396,6 +408,9 @@ def test_the_examples_in_their_order_are_a_walk_through_the_service(service, ope
         if operation_id == "listSessions":
             assert [list(each) for each in got.json()] == [list(each) for each in expected]
             return got.json()
+        if operation_id == "exportData":
+            assert [*got.json(), *got.json()["profile"]] == [*expected, *expected["profile"]]
+            return None
         if {"access", "request"} & set(expected):
             assert set(got.json()) == set(expected)
         else:
@@ -425,6 +440,9 @@ def test_the_examples_in_their_order_are_a_walk_through_the_service(service, ope
     step("logOutEverywhere", access=service.log_in("newpassword123").access)
     step("logOut", refresh=service.log_in("newpassword123").refresh)
     step("blacklistToken", refresh=service.log_in("newpassword123").refresh)
+    step("exportData", access=service.log_in("newpassword123").access)
+    step("deleteAccount", access=service.log_in("newpassword123").access, password="newpassword123")
+    step("undoDeletion", token=service.mailed_token("undo-deletion"))
     step("checkLiveness")
     service.deliver_mail()
     step("checkReadiness")
@@ -477,6 +495,12 @@ REFUSED = {
         "resetPassword",
         {"uidb64": "MQ", "token": "$mailed", "password": "password1"},
     ),
+    ("deleteAccount", "mistake"): ("deleteAccount", {"access": "$access", "password": "another password"}),
+    ("deleteAccount", "last superuser"): (
+        "deleteAccount",
+        {"access": "$root", "password": JOHN["password"]},
+    ),
+    ("undoDeletion", "mistake"): ("undoDeletion", {"uidb64": "MQ", "token": "undo_deletion_token"}),
     ("NotAuthenticated", "no token"): ("showProfile", {}),
     ("NotAuthenticated", "not two values"): ("showProfile", {"authorization": "Bearer"}),
     ("NotAuthenticated", "bad token, or session over"): ("showProfile", {"access": "$over_access"}),
@@ -532,6 +556,9 @@ def refusing_service():
         tokens |= {f"over_{name}": token for name, token in vars(over).items()}
         assert service.send("requestPasswordReset", email=JOHN["email"]).status_code == 200
         tokens |= {"mailed": service.mailed_token()}
+        root = {"username": "root", "email": "root@example.com", "password": Secret(JOHN["password"])}
+        client.blocking_portal.call(partial(container.register_user(), **root, superuser=True))
+        tokens |= {"root": service.log_in(username="root").access}
         yield service, tokens
 
 

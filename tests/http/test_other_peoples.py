@@ -1,13 +1,27 @@
-"""HT-6: whatever one sends, to any route there is, nothing of another account is read or changed."""
+"""HT-6: whatever one sends, to any route there is, nothing of another account is read or changed.
+
+The routes are those of the application, so that a new one is tried from its first day on, or fails by name.
+"""
 
 from __future__ import annotations
 
 import base64
 import itertools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
+import pytest
+from litestar import get
+from litestar.params import FromPath
 from litestar.routes import HTTPRoute
+from tests.http.conftest import Link, TokenPair
+
+from identity.domain.secrets import Secret
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND")
+UNDO = "/api/auth/undo-deletion/"
 PASSWORDS = {"john": "correct horse battery", "mary": "staple another way"}
 
 
@@ -30,6 +44,23 @@ async def state_of(service, tokens):
 
 def reference(user_id):
     return base64.urlsafe_b64encode(str(user_id).encode()).decode().rstrip("=")
+
+
+async def access_again(service, name, passwords):
+    """Whichever of the passwords it is, and even if he has deleted his account."""
+    for _ in range(2):
+        for password in passwords:
+            if await service.can_log_in(name, password):
+                return (await service.log_in(name, password)).access
+        await service.deliver()
+        assert (await service.post(UNDO, mailed_link(service, "undo-deletion")._asdict())).status_code == 200
+    raise AssertionError(f"{name} cannot log in any more")
+
+
+def mailed_link(service, page):
+    """The one in the newest of the mails with such links."""
+    mails = "".join(mail.text for mail in service.container.mailer().sent)
+    return Link(*re.findall(rf"http://localhost:3000/{page}/([\w-]+)/([\w-]+)", mails)[-1])
 
 
 def paths(service, hers):
@@ -81,12 +112,11 @@ async def test_no_request_with_ones_own_credentials_reads_or_changes_another_acc
     }
     passwords = (PASSWORDS["john"], everything["new_password"])
     count = 0
-    access = tokens["john"][0].access
+    access, has_changed_something = tokens["john"][0].access, False
     for path, method in itertools.product(paths(service, hers), METHODS):
         for how in ({"json": everything}, {"data": everything}, {}):
-            if (await service.profile(access)).status_code != 200:  # he has ended his own session
-                good = [each for each in passwords if await service.can_log_in("john", each)]
-                access = (await service.log_in("john", good[0])).access
+            if has_changed_something and (await service.profile(access)).status_code != 200:
+                access = await access_again(service, "john", passwords)
             answer = await service.client.request(
                 method,
                 path,
@@ -95,6 +125,7 @@ async def test_no_request_with_ones_own_credentials_reads_or_changes_another_acc
                 **how,
             )
             count += 1
+            has_changed_something = answer.status_code == 200 and method not in {"GET", "HEAD"}
             assert answer.status_code < 500
             assert not [each for each in (*ids, "mary@example.com") if each in answer.text], (method, path)
     assert count > 400
@@ -127,3 +158,234 @@ async def test_no_pair_of_ones_own_and_anothers_secrets_is_good(service):
                 for path, field in (("refresh", "refresh"), ("verify", "token"), ("blacklist", "refresh")):
                     assert (await service.post(f"/api/auth/token/{path}/", {field: mixed})).status_code == 401
     assert await state_of(service, tokens["mary"]) == before
+
+
+# One request to each route, as its owner would send it, from everybody
+
+
+NO_TOKENS, NO_LINK = TokenPair("x", "x"), Link("MQ", "x")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """What somebody has of an account, or pretends to have."""
+
+    name: str
+    reference: str = "MQ"
+    password: str = "nobody's password"
+    session_id: str = "0" * 32
+    tokens: TokenPair = NO_TOKENS
+    reset: Link = NO_LINK
+    undo: Link = NO_LINK
+
+    @property
+    def email(self) -> str:
+        return f"{self.name}@example.com"
+
+
+ANONYMOUS = Person(name="nobody")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What one sends to a route, and the status that it is answered with."""
+
+    owner: int
+    others: int
+    """To those who name Mary, with secrets of their own: what is theirs they may have."""
+    anonymous: int
+    body: Callable[[Person, Person], dict[str, Any]] = lambda named, sender: {}
+    """By whom it names, and whose secrets are in it."""
+    when_deleted: bool = False
+    """All of them have asked for their accounts to be deleted before."""
+
+
+OWN = Request(owner=200, others=200, anonymous=401)
+"""What the access token alone decides."""
+NOBODYS = Request(owner=200, others=200, anonymous=200)
+"""Where there is nothing of any account."""
+
+
+def refresh_of(_: Person, sender: Person) -> dict[str, Any]:
+    return {"refresh": sender.tokens.refresh}
+
+
+OF_A_REFRESH_TOKEN = Request(owner=200, others=200, anonymous=401, body=refresh_of)
+REQUESTS = {
+    "POST /api/auth/register": Request(
+        owner=400,
+        others=400,
+        anonymous=400,
+        body=lambda named, _: {"username": named.name, "email": named.email, "password": "kX9!qLzw"},
+    ),
+    "POST /api/auth/login": Request(
+        owner=200,
+        others=401,
+        anonymous=401,
+        body=lambda named, sender: {"username": named.name, "password": sender.password},
+    ),
+    "POST /api/auth/token/refresh": OF_A_REFRESH_TOKEN,
+    "POST /api/auth/token/verify": Request(
+        owner=200, others=200, anonymous=401, body=lambda _, sender: {"token": sender.tokens.access}
+    ),
+    "POST /api/auth/logout": OF_A_REFRESH_TOKEN,
+    "POST /api/auth/token/blacklist": OF_A_REFRESH_TOKEN,
+    "POST /api/auth/logout-all": OWN,
+    "GET /api/user/sessions": OWN,
+    "DELETE /api/user/sessions/{session_id}": Request(owner=200, others=404, anonymous=401),
+    "POST /api/user/sessions/revoke-others": OWN,
+    "GET /api/user/profile": OWN,
+    "POST /api/user/change-password": Request(
+        owner=200,
+        others=200,
+        anonymous=401,
+        body=lambda _, sender: {"old_password": sender.password, "new_password": "kX9!qLzw"},
+    ),
+    "POST /api/auth/forgot-password": Request(
+        owner=200, others=200, anonymous=200, body=lambda named, _: {"email": named.email}
+    ),
+    "POST /api/auth/reset-password": Request(
+        owner=200,
+        others=400,
+        anonymous=400,
+        body=lambda named, sender: {
+            "uidb64": named.reference,
+            "token": sender.reset.token,
+            "password": "kX9!qLzw",
+        },
+    ),
+    "GET /api/user/export": OWN,
+    "POST /api/user/delete": Request(
+        owner=200, others=200, anonymous=401, body=lambda _, sender: {"password": sender.password}
+    ),
+    "POST /api/auth/undo-deletion": Request(
+        owner=200,
+        others=400,
+        anonymous=400,
+        body=lambda named, sender: {"uidb64": named.reference, "token": sender.undo.token},
+        when_deleted=True,
+    ),
+    "GET /.well-known/jwks.json": NOBODYS,
+    "GET /api/schema": NOBODYS,
+    "GET /api/schema/openapi.json": NOBODYS,
+    "GET /health/live": NOBODYS,
+    "GET /health/ready": NOBODYS,
+}
+
+
+def routes(app):
+    """As they are called above. Of those that only refuse a method, there is one on each path."""
+    served = {
+        f"{method} {re.sub(r':[a-z]+}', '}', route.path)}"
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        if method not in {"HEAD", "OPTIONS"} and not (handler.name or "").endswith("other methods")
+    }
+    return served - {"GET /api/schema/{path}"}  # the framework's own "not found" below the schema
+
+
+def assert_every_route_is_tried(app):
+    forgotten, gone = routes(app) - set(REQUESTS), set(REQUESTS) - routes(app)
+    assert not forgotten, f"say in REQUESTS what others may do with {', '.join(sorted(forgotten))}"
+    assert not gone, f"there is no {', '.join(sorted(gone))} any more"
+
+
+async def becomes(service, name, *, deletes):
+    password = f"the password of {name[::-1]}"
+
+    async def register():
+        await service.container.register_user()(
+            username=name,
+            email=f"{name}@example.com",
+            password=Secret(password),
+            superuser=name.startswith("root"),
+        )
+
+    service.in_the_app(register)
+    tokens = await service.log_in(name, password)
+    sessions = (await service.get("/api/user/sessions/", access=tokens.access)).json()
+    reset = undo = NO_LINK
+    if deletes:
+        answer = await service.post("/api/user/delete/", {"password": password}, access=tokens.access)
+        assert answer.status_code == 200
+        await service.deliver()
+        undo = mailed_link(service, "undo-deletion")
+    else:
+        reset = await service.reset_link(f"{name}@example.com")
+    return Person(
+        name=name,
+        reference=reference(service.user(name).id),
+        password=password,
+        session_id=sessions[0]["id"],
+        tokens=tokens,
+        reset=reset,
+        undo=undo,
+    )
+
+
+def all_of(service, name):
+    """All that is stored of an account."""
+    user = service.user(name)
+
+    async def read():
+        async with service.container.read()() as uow:
+            return (
+                await uow.users.get(user.id),
+                await uow.sessions.history(user.id, limit=100),
+                await uow.devices.of_user(user.id),
+                await uow.reservations.of_user(user.id),
+                await uow.audit_log.of_user(user.id, limit=100),
+            )
+
+    return service.in_the_app(read)
+
+
+async def try_route(service, route, asked):
+    method, _, path = route.partition(" ")
+    people = [
+        await becomes(service, name, deletes=asked.when_deleted and name != "root_who_stays")
+        for name in ("root_who_stays", "mary_mary", "john_other", "root_other")
+    ]
+    _, mary, john, root = people
+    hers = {mary.email, mary.session_id, *mary.tokens, mary.reset.token, mary.undo.token} - {"x"}
+    before = all_of(service, mary.name)
+
+    async def answered(sender):
+        return await service.client.request(
+            method,
+            path.format(session_id=mary.session_id),
+            headers={} if sender is ANONYMOUS else {"Authorization": f"Bearer {sender.tokens.access}"},
+            json=asked.body(mary, sender) if method == "POST" else None,
+        )
+
+    for sender, status in ((ANONYMOUS, asked.anonymous), (john, asked.others), (root, asked.others)):
+        answer = await answered(sender)
+        assert answer.status_code == status, (sender.name, answer.text)
+        assert not [each for each in hers if each in answer.text], sender.name
+        assert all_of(service, mary.name) == before, sender.name
+    answer = await answered(mary)
+    assert answer.status_code == asked.owner, answer.text
+
+
+async def test_every_route_of_the_application_is_tried(shared_service):
+    assert_every_route_is_tried(shared_service.client.app)
+
+
+@pytest.mark.parametrize("route", REQUESTS)
+async def test_neither_another_user_nor_an_administrator_nor_anybody_else_reaches_an_account(service, route):
+    await try_route(service, route, REQUESTS[route])
+
+
+@get("/api/user/planted/{session_id:str}", include_in_schema=False)
+async def planted(session_id: FromPath[str]) -> str:
+    return f"the session {session_id}"
+
+
+async def test_a_new_route_fails_by_name_and_so_does_one_that_tells_too_much(start):
+    service = await start()
+    service.client.app.register(planted)
+    with pytest.raises(AssertionError, match=r"others may do with GET /api/user/planted/\{session_id\}"):
+        assert_every_route_is_tried(service.client.app)
+    with pytest.raises(AssertionError, match="nobody"):
+        await try_route(service, "GET /api/user/planted/{session_id}", NOBODYS)

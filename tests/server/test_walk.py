@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import re
+import sqlite3
 import time
+from contextlib import closing
 
 import jwt
 import pytest
-from tests.databases import KINDS
-from tests.server.conftest import eventually
+from tests.databases import KINDS, execute
+from tests.server.conftest import CHEAPLY, PASSWORD, eventually
 
 pytestmark = pytest.mark.parametrize("kind", KINDS, scope="module")
 
@@ -118,5 +120,44 @@ def test_an_address_is_verified_before_anybody_logs_in(serve, smtp, new_database
     taken = (400, {"username": ["A user with that username already exists."]})
     new = {"username": "johnny", "email": "new@example.com", "password": JOHN["password"]}
     assert post("/api/auth/register/", new) == taken
+
+
+def test_an_account_is_deleted_kept_after_all_and_deleted_for_good(serve, commands, smtp, kind):
+    server = serve(mail_url=smtp.url, frontend_url="https://app.example", **CHEAPLY)
+    server.register("john")
+    server.register("mary")
+
+    def deletes():
+        access = server.log_in("john")["access"]
+        exported = server.get("/api/user/export/", access=access)
+        assert exported.json()["profile"]["email"] == "john@example.com"
+        answer = server.post("/api/user/delete/", {"password": PASSWORD}, access=access)
+        assert (answer.status_code, sorted(answer.json())) == (200, ["erased_after", "message"])
+        assert not server.can_log_in("john")
+
+    deletes()
+    text, page = smtp.arrives("john", "will be deleted").iter_parts()
+    (link,) = set(re.findall(r"https://app\.example/\S+", text.get_content()))
+    assert set(re.findall(r'href="([^"]+)"', html.unescape(page.get_content()))) == {link}
+    found = re.fullmatch(r"https://app\.example/undo-deletion/([\w-]+)/([\w-]+)", link)
+    assert found
+    undo = {"uidb64": found[1], "token": found[2]}
+    undone = server.post("/api/auth/undo-deletion/", undo)
+    assert (undone.status_code, undone.json()) == (200, {"message": "Account deletion undone successfully"})
+    assert "stays" in smtp.arrives("john", "stays")["Subject"]
+    assert server.post("/api/auth/undo-deletion/", undo).json() == {"error": "Invalid or expired token."}
+
+    deletes()
+    weeks_pass = "UPDATE users SET erasure_due_at = joined_at WHERE username = 'john'"
+    if kind == "sqlite":
+        with closing(sqlite3.connect(server.database, isolation_level=None)) as connection:
+            connection.execute(weeks_pass)
+    else:
+        execute(kind, server.database_url, weeks_pass)
+    assert "1 accounts" in commands.run("purge").text
+    assert server.rows("SELECT username FROM users") == [("mary",)]
+    assert server.post("/api/auth/undo-deletion/", undo).status_code == 400
+    server.register("john")
+    assert server.rows("SELECT id FROM users WHERE username = ?", "john") == [(3,)]
     assert server.stop() == 0
     assert " ERROR " not in server.text

@@ -13,6 +13,8 @@ from identity.application.login_code import MintLoginCode
 from identity.application.mail import (
     LEASE,
     AccountExistsMail,
+    DeletionRequestedMail,
+    DeletionUndoneMail,
     EmailChangedMail,
     EmailChangeMail,
     EmailChangeUndoneMail,
@@ -48,6 +50,8 @@ class Recipe:
     """What it takes from the intent."""
     purpose: Purpose | None = None
     """What its `link` is for, which it also `expires_in`; a mail without one is a notice."""
+    ends: Callable[[User], datetime | None] = lambda user: None
+    """When its `link` ends, which it then `expires_at`; `None` for the lifetime of those for its purpose."""
     is_pointless: Callable[[User], bool] = lambda user: False
     """Whether it needs not be sent any more."""
     is_overtaken: Callable[[MailIntent, User], bool] = lambda intent, user: False
@@ -84,6 +88,13 @@ RECIPES: Mapping[MailKind, Recipe] = {
     MailKind.EMAIL_CONFIRMED: Recipe(EmailConfirmedMail, _what_happened),
     MailKind.EMAIL_CHANGE_UNDONE: Recipe(EmailChangeUndoneMail, _what_happened),
     MailKind.LOGIN_CODE: Recipe(LoginCodeMail, _what_happened),
+    MailKind.DELETION_REQUESTED: Recipe(
+        DeletionRequestedMail,
+        _what_happened,
+        purpose=Purpose.UNDO_DELETION,
+        ends=lambda user: user.erasure_due_at,
+    ),
+    MailKind.DELETION_UNDONE: Recipe(DeletionUndoneMail, _what_happened),
 }
 
 
@@ -108,30 +119,37 @@ class ComposeMail:
     @retried_on_conflict
     async def __call__(self, intent: MailIntent) -> Mail | None:
         recipe = RECIPES[intent.kind]
-        told = recipe.tells(intent)
-        link = self.links[recipe.purpose] if recipe.purpose else None
-        now = self.clock.now()
-        if link and now >= intent.created_at + link.lifetime:
-            return None
         async with self.begin() as uow:
             user = await _reader(uow, intent)
-            if user is None or not user.admits(recipe.purpose) or recipe.is_pointless(user):
+            if user is None or not await _is_to_be_sent(uow, intent, user, recipe):
                 return None
-            if recipe.is_overtaken(intent, user) or await _is_to_another(uow, intent, user):
-                return None
-            if link and recipe.purpose:
-                token = await self._mint(uow, intent, user, recipe.purpose, at=now, lasts=link.lifetime)
-                if token is None:
-                    return None
-                told |= {"link": link.to(user, token), "expires_in": link.lifetime}
-            if intent.kind is MailKind.LOGIN_CODE:
-                minted = await self.mint_login_code(uow, intent, at=now)
-                if minted is None:
-                    return None
-                code, expires_in = minted
-                told |= {"code": code, "expires_in": expires_in}
+            secrets = await self._secrets(uow, intent, user, recipe)
+        if secrets is None:
+            return None
+        told = recipe.tells(intent) | secrets
         locale = user.locale or intent.values.get("language", "")
         return recipe.mail(to=intent.to or user.email, username=user.username, locale=locale, **told)
+
+    async def _secrets(
+        self, uow: UnitOfWork, intent: MailIntent, user: User, recipe: Recipe
+    ) -> dict[str, Any] | None:
+        """The link or the code, and how long it is good; `None` where there is not to be one any more."""
+        now = self.clock.now()
+        if intent.kind is MailKind.LOGIN_CODE:
+            minted = await self.mint_login_code(uow, intent, at=now)
+            return {"code": minted[0], "expires_in": minted[1]} if minted else None
+        if recipe.purpose is None:
+            return {}
+        link = self.links[recipe.purpose]
+        ends = recipe.ends(user)
+        expires_at = ends or now + link.lifetime
+        if now >= intent.created_at + link.lifetime or now >= expires_at:
+            return None
+        token = await self._mint(uow, intent, user, recipe.purpose, at=now, expires_at=expires_at)
+        if token is None:
+            return None
+        lasts: dict[str, Any] = {"expires_at": ends} if ends else {"expires_in": link.lifetime}
+        return {"link": link.to(user, token)} | lasts
 
     async def _mint(
         self,
@@ -141,7 +159,7 @@ class ComposeMail:
         purpose: Purpose,
         *,
         at: datetime,
-        lasts: timedelta,
+        expires_at: datetime,
     ) -> Secret | None:
         earlier = await uow.one_time_tokens.count_intents(
             user.id,
@@ -162,10 +180,16 @@ class ComposeMail:
                 email=intent.to,
                 intent_id=intent.id,
                 created_at=at,
-                expires_at=at + lasts,
+                expires_at=expires_at,
             )
         )
         return token
+
+
+async def _is_to_be_sent(uow: UnitOfWork, intent: MailIntent, user: User, recipe: Recipe) -> bool:
+    if not user.admits(recipe.purpose) or recipe.is_pointless(user) or recipe.is_overtaken(intent, user):
+        return False
+    return not await _is_to_another(uow, intent, user)
 
 
 def _client(intent: MailIntent, which: str = "") -> Client:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from identity.application.conflicts import retried_on_conflict
+from identity.application.deletion import EraseAccounts, erase
 from identity.application.ports import BeginUnitOfWork, Clock, RateLimiter, UnitOfWork
 from identity.application.sessions import DEVICES_REMEMBERED
 from identity.domain.events import RegistrationLapsed
@@ -29,12 +30,15 @@ class Purged:
     dead_letters: int
     rate_limits: int
     reservations: int
+    accounts: int
+    """That were erased."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeExpired:
     """Deletes sessions, one-time tokens and login codes long expired, devices long unseen, dead letters of 30
-    days ago, what the throttle has forgotten, and reserved names whose time is over.
+    days ago, what the throttle has forgotten, accounts whose erasure is due, and reserved names whose time is
+    over.
 
     With its name goes an account that was to be verified within that time: an account and a name that was
     only reserved end together, so that nobody can tell which it was.
@@ -43,6 +47,7 @@ class PurgeExpired:
     begin: BeginUnitOfWork
     limiter: RateLimiter
     clock: Clock
+    erase_accounts: EraseAccounts
 
     async def __call__(self) -> Purged:
         now = self.clock.now()
@@ -59,6 +64,7 @@ class PurgeExpired:
             dead_letters=await self._stored(lambda uow: uow.outbox.purge(dead_before=died, limit=BATCH)),
             reservations=await self._stored(self._end_reservations),
             rate_limits=await _all(lambda: self.limiter.purge(ended_before=expired, limit=BATCH)),
+            accounts=await self.erase_accounts(),
         )
 
     async def _end_reservations(self, uow: UnitOfWork) -> int:
@@ -67,8 +73,8 @@ class PurgeExpired:
         for user_id in filter(None, holders):
             user = await uow.users.get(user_id)
             is_unused = user is not None and not user.is_verified and user.last_login_at is None
-            if user is not None and is_unused and await uow.users.erase(user):
-                await uow.audit_log.append(RegistrationLapsed(at=now, user_id=user_id))
+            if user is not None and is_unused:
+                await erase(uow, user, trace=RegistrationLapsed(at=now, user_id=user_id))
         return len(holders)
 
     async def _stored(self, purge: Callable[[UnitOfWork], Awaitable[int]]) -> int:

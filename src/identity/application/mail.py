@@ -29,6 +29,8 @@ class MailKind(StrEnum):
     EMAIL_CONFIRMED = "email_confirmed"
     EMAIL_CHANGE_UNDONE = "email_change_undone"
     LOGIN_CODE = "login_code"
+    DELETION_REQUESTED = "deletion_requested"
+    DELETION_UNDONE = "deletion_undone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +206,21 @@ class LoginCodeMail(Mail):
     at: datetime
     client: Client
     """Who asked for the code."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionRequestedMail(Mail):
+    at: datetime
+    client: Client
+    link: Secret
+    expires_at: datetime
+    """When the account is erased, and the link with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionUndoneMail(Mail):
+    at: datetime
+    client: Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ SAMPLE_VALUES: Mapping[str, Any] = {
     "link": Secret("http://localhost:3000/reset-password/MQ/sample-k3Jx0vE8m1VnQ2cUq9Zb7tYhR5sLdWf4aGp"),
     "code": Secret("48151623"),
     "expires_in": timedelta(hours=1),
+    "expires_at": SAMPLE_TIME + timedelta(days=14),
     "at": SAMPLE_TIME,
     "client": Client(address="192.0.2.7", user_agent="Mozilla/5.0 (Windows NT 10.0; rv:140.0) Firefox/140.0"),
     "signed_out": Client(

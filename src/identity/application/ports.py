@@ -68,6 +68,16 @@ class Users(Protocol):
         False: the account was changed since it was read, or logged in to, or is gone; nothing was changed.
         """
 
+    async def due_for_erasure(self, *, at: datetime, limit: int) -> tuple[User, ...]:
+        """Accounts that are to be erased by then, the longest due first, but at most `limit` of them."""
+
+    async def open_superusers(self) -> tuple[User, ...]:
+        """Every superuser whose account is not closed, by id.
+
+        Only within a unit of work that writes: none of them is changed by others until it ends, so that of
+        the last two, who want to go at once, the second finds the first gone.
+        """
+
     async def record_login(
         self, user_id: int, *, verified: PasswordHash, rehashed: PasswordHash | None, at: datetime
     ) -> bool:
@@ -95,6 +105,9 @@ class Reservations(Protocol):
     async def is_held(self, name: Username | EmailAddress, *, besides: int | None = None) -> bool:
         """Whether the name is held, `besides` for that account."""
 
+    async def of_user(self, user_id: int) -> tuple[tuple[Username | EmailAddress, datetime], ...]:
+        """The names that are held for the account, by their keys, and until when; the first to end first."""
+
     async def release(self, name: Username | EmailAddress, *, user_id: int) -> bool:
         """Gives the name up. False: it is not held for the account; nothing was changed."""
 
@@ -116,6 +129,10 @@ class Sessions(Protocol):
 
     async def of_user(self, user_id: int) -> tuple[Session, ...]:
         """Every session of the account that was not revoked, the one used last first."""
+
+    async def history(self, user_id: int, *, limit: int) -> tuple[Session, ...]:
+        """The sessions of the account, those that are over too, the one begun last first, but at most `limit`
+        of them."""
 
     async def touch(self, session_id: str, *, at: datetime, unless_since: datetime) -> bool:
         """Notes a use, unless one was noted later than `unless_since`. False: nothing was changed."""
@@ -150,6 +167,9 @@ class Devices(Protocol):
 
         In the unit of work of `Users.record_login`, which makes logins of one account wait for each other.
         """
+
+    async def of_user(self, user_id: int) -> tuple[datetime, ...]:
+        """When each device of the account was seen last, the latest first."""
 
     async def forget_surplus(self, user_id: int, *, keep: int) -> None:
         """Forgets those of the account that were seen longest ago, so that at most `keep` are left."""
@@ -252,6 +272,15 @@ class Outbox(Protocol):
 
 class AuditLog(Protocol):
     async def append(self, event: Event) -> None: ...
+
+    async def of_user(self, user_id: int, *, limit: int) -> tuple[Event, ...]:
+        """What happened to the account, of any kind, the latest first, but at most `limit` of it.
+
+        Of what happened at the same time, what was noted last.
+        """
+
+    async def forget_clients(self, user_id: int) -> None:
+        """Clears from every event of the account where its request came from."""
 
 
 class SigningKeys(Protocol):

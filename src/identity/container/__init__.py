@@ -28,7 +28,9 @@ from identity.adapters.sql.storage import SqlStorage
 from identity.adapters.system import SystemClock, SystemRandomness, time_zones
 from identity.application.calibration import Calibrate
 from identity.application.composing import ComposeMail
+from identity.application.deletion import EraseAccounts, RequestDeletion, UndoDeletion
 from identity.application.email_change import ConfirmEmailChange, RequestEmailChange, UndoEmailChange
+from identity.application.export import ExportData
 from identity.application.health import CheckHealth
 from identity.application.housekeeping import PurgeExpired
 from identity.application.links import FollowLink
@@ -432,6 +434,21 @@ class Container(DeclarativeContainer):
     undo_email_change = Singleton(
         UndoEmailChange, begin=begin, follow_link=follow_link, clock=clock, randomness=randomness
     )
+    export_data = Singleton(ExportData, read=read, begin=begin, clock=clock, idle=given.refresh_idle)
+    request_deletion = Singleton(
+        RequestDeletion,
+        read=read,
+        begin=begin,
+        verify_password=verify_password,
+        clock=clock,
+        randomness=randomness,
+        idle=given.refresh_idle,
+        grace=given.erasure_grace,
+    )
+    undo_deletion = Singleton(
+        UndoDeletion, begin=begin, follow_link=follow_link, clock=clock, randomness=randomness
+    )
+    erase_accounts = Singleton(EraseAccounts, read=read, begin=begin, clock=clock)
     deliver_mail = Singleton(
         DeliverMail,
         read=read,
@@ -451,7 +468,9 @@ class Container(DeclarativeContainer):
         clock=clock,
         randomness=randomness,
     )
-    purge_expired = Singleton(PurgeExpired, begin=begin, limiter=limiter, clock=clock)
+    purge_expired = Singleton(
+        PurgeExpired, begin=begin, limiter=limiter, clock=clock, erase_accounts=erase_accounts
+    )
     check_health = Singleton(CheckHealth, read=read, schema=schema, clock=clock)
 
 

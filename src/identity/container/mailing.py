@@ -81,6 +81,7 @@ def links(settings: Settings) -> Mapping[Purpose, Link]:
         Purpose.VERIFY_EMAIL: (settings.verify_email_url, settings.verify_email_lifetime),
         Purpose.CHANGE_EMAIL: (settings.change_email_url, CONFIRMED_WITHIN),
         Purpose.UNDO_EMAIL_CHANGE: (settings.undo_email_change_url, UNDONE_WITHIN),
+        Purpose.UNDO_DELETION: (settings.undo_deletion_url, settings.erasure_grace),
     }
     return {
         purpose: Link(url=url.replace("{frontend}", settings.frontend_url), lifetime=lifetime)

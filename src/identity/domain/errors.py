@@ -6,7 +6,8 @@
     │   └── EmailTaken                                     decided by the storage's unique key
     ├── LoginRefused             no_active_account         unknown, wrong or disabled: one answer
     ├── WrongPassword            incorrect_old_password
-    ├── IncorrectPassword        incorrect_password        where it is asked for to confirm something else
+    ├── IncorrectPassword        incorrect_password        not the one that confirms what was asked for
+    ├── LastSuperuser            last_superuser            there is no other, and there has to be one
     ├── OneTimeTokenRefused      invalid_one_time_token    bad, used, expired or foreign: one answer
     ├── TokenRefused             token_not_valid           an access or refresh token, with a `reason`
     │   └── AccessTokenRefused                             the same where it was to authenticate a request
@@ -68,6 +69,10 @@ class WrongPassword(IdentityError):
 
 class IncorrectPassword(IdentityError):
     code = "incorrect_password"
+
+
+class LastSuperuser(IdentityError):
+    code = "last_superuser"
 
 
 class OneTimeTokenRefused(IdentityError):

@@ -104,6 +104,9 @@ class User:
     def disabled(self, *, at: datetime) -> Self:
         return replace(self, disabled_at=at)
 
+    def awaiting_erasure(self, *, due_at: datetime) -> Self:
+        return replace(self, erasure_due_at=due_at)
+
 
 def user_reference(user_id: int) -> str:
     """The id as it stands in a mailed link: unpadded base64url of its decimal digits (Django's `uidb64`)."""

@@ -145,6 +145,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         "Link mailed to the address of before, to undo its change; {frontend} is IDENTITY_FRONTEND_URL.",
         values.link_url,
     ] = "{frontend}/undo-email-change/{uidb64}/{token}"
+    undo_deletion_url: Annotated[
+        str, "Link mailed to undo a deletion; {frontend} is IDENTITY_FRONTEND_URL.", values.link_url
+    ] = "{frontend}/undo-deletion/{uidb64}/{token}"
     cors_origins: Annotated[
         tuple[str, ...], "Origins whose pages may call the API, separated by commas.", values.origins
     ] = ("http://localhost:3000", "http://localhost:5173")
@@ -172,6 +175,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     verify_email_lifetime: Annotated[
         timedelta, "How long a link to verify an address lasts.", duration(most=30 * _DAY)
     ] = 2 * _DAY
+    erasure_grace: Annotated[
+        timedelta,
+        "How long an account that its owner deletes is closed before it is erased, and they can undo it; 0s "
+        "erases within the hour.",
+        duration(least=0 * _SECOND, most=90 * _DAY),
+    ] = 14 * _DAY
     sessions_per_account: Annotated[
         int, "Live sessions an account may have; one more ends the oldest.", integer(1, 10_000)
     ] = 50

@@ -10,6 +10,8 @@ from typing import Any
 
 from identity.application.mail import (
     AccountExistsMail,
+    DeletionRequestedMail,
+    DeletionUndoneMail,
     EmailChangedMail,
     EmailChangeMail,
     EmailChangeUndoneMail,
@@ -61,6 +63,10 @@ def every_mail(*, username: str = "ann.lee", client: Client = _CLIENT, locale: s
         LoginCodeMail(
             **reader, code=Secret("48151623"), expires_in=timedelta(minutes=10), at=DATE, client=client
         ),
+        DeletionRequestedMail(
+            **reader, at=DATE, client=client, link=Secret(LINK), expires_at=DATE + timedelta(days=14)
+        ),
+        DeletionUndoneMail(**reader, at=DATE, client=client),
         TestMail(**reader),
     )
 

@@ -12,7 +12,7 @@ from identity.application.mail import ClaimedIntent, MailIntent
 from identity.domain.events import Event
 from identity.domain.one_time_token import UNDOING, OneTimeToken, Purpose
 from identity.domain.secrets import Digest
-from identity.domain.session import Session
+from identity.domain.session import UNKNOWN_CLIENT, Session
 from identity.domain.signing_key import SigningKey
 from identity.domain.user import User
 
@@ -37,6 +37,11 @@ class MemorySessions:
     async def of_user(self, user_id: int) -> tuple[Session, ...]:
         by_id = sorted(self._unrevoked(self.view.seen(), user_id), key=lambda session: session.id)
         return tuple(sorted(by_id, key=lambda session: session.last_used_at, reverse=True))
+
+    async def history(self, user_id: int, *, limit: int) -> tuple[Session, ...]:
+        sessions = self.view.seen().sessions.values()
+        own = sorted((each for each in sessions if each.user_id == user_id), key=lambda each: each.id)
+        return tuple(sorted(own, key=lambda each: each.created_at, reverse=True)[:limit])
 
     async def touch(self, session_id: str, *, at: datetime, unless_since: datetime) -> bool:
         sessions = self.view.changed().sessions
@@ -110,6 +115,10 @@ class MemoryDevices:
         seen_at = state.devices.get((user_id, device))
         state.devices[user_id, device] = utc(at if seen_at is None else max(seen_at, at))
         return seen_at is not None and seen_at > since
+
+    async def of_user(self, user_id: int) -> tuple[datetime, ...]:
+        devices = self.view.seen().devices
+        return tuple(sorted((at for (owner, _), at in devices.items() if owner == user_id), reverse=True))
 
     async def forget_surplus(self, user_id: int, *, keep: int) -> None:
         devices = self.view.changed().devices
@@ -248,6 +257,16 @@ class MemoryAuditLog:
 
     async def append(self, event: Event) -> None:
         self.view.changed().events.append(in_utc(event))
+
+    async def of_user(self, user_id: int, *, limit: int) -> tuple[Event, ...]:
+        own = [event for event in reversed(self.view.seen().events) if event.user_id == user_id]
+        return tuple(sorted(own, key=lambda event: event.at, reverse=True)[:limit])
+
+    async def forget_clients(self, user_id: int) -> None:
+        events = self.view.changed().events
+        events[:] = [
+            replace(event, client=UNKNOWN_CLIENT) if event.user_id == user_id else event for event in events
+        ]
 
 
 @dataclass(frozen=True, slots=True)

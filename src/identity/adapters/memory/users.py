@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from identity.adapters.memory.state import ReservedName, View, drop
+from identity.adapters.memory.state import ReservedName, View, drop, utc
 from identity.application.mail import MailIntent
 from identity.domain.errors import Conflict, EmailTaken, UsernameTaken
 from identity.domain.names import EmailAddress, Username
@@ -73,6 +73,17 @@ class MemoryUsers:
         del state.users[user.id], state.usernames[stored.username.key], state.emails[stored.email.key]
         return True
 
+    async def due_for_erasure(self, *, at: datetime, limit: int) -> tuple[User, ...]:
+        now = utc(at)
+        users = self.view.seen().users.values()
+        due = [(user.erasure_due_at, user.id, user) for user in users if user.erasure_due_at]
+        return tuple(user for due_at, _, user in sorted(due) if due_at <= now)[:limit]
+
+    async def open_superusers(self) -> tuple[User, ...]:
+        users = self.view.seen().users
+        superusers = (users[user_id] for user_id in sorted(users))
+        return tuple(user for user in superusers if user.superuser_since and not user.is_closed)
+
     async def record_login(
         self, user_id: int, *, verified: PasswordHash, rehashed: PasswordHash | None, at: datetime
     ) -> bool:
@@ -122,6 +133,17 @@ class MemoryReservations:
     async def is_held(self, name: Username | EmailAddress, *, besides: int | None = None) -> bool:
         reserved = self.view.seen().reservations.get(_reserved(name))
         return reserved is not None and (besides is None or reserved.user_id != besides)
+
+    async def of_user(self, user_id: int) -> tuple[tuple[Username | EmailAddress, datetime], ...]:
+        held = [
+            (reserved.until, kind, key)
+            for (kind, key), reserved in self.view.seen().reservations.items()
+            if reserved.user_id == user_id
+        ]
+        return tuple(
+            (Username(key) if kind == "username" else EmailAddress(key), until)
+            for until, kind, key in sorted(held)
+        )
 
     async def release(self, name: Username | EmailAddress, *, user_id: int) -> bool:
         reservations = self.view.changed().reservations

@@ -20,6 +20,11 @@ _OF_USER_NEWEST_FIRST = (
     .where(devices.c.user_id == bindparam("account"))
     .order_by(devices.c.last_seen_at.desc(), devices.c.digest)
 )
+_SEEN_LATEST_FIRST = (
+    select(devices.c.last_seen_at)
+    .where(devices.c.user_id == bindparam("account"))
+    .order_by(devices.c.last_seen_at.desc())
+)
 _FORGET = delete(devices).where(*_IS_THIS)
 _UNSEEN = (
     select(devices.c.user_id, devices.c.digest)
@@ -42,6 +47,10 @@ class SqlDevices:
             return False
         await self.connection.execute(_SEE_AGAIN, this | {"now": max(seen_at, at)})
         return seen_at > since
+
+    async def of_user(self, user_id: int) -> tuple[datetime, ...]:
+        seen = await self.connection.execute(_SEEN_LATEST_FIRST, {"account": user_id})
+        return tuple(seen.scalars().all())
 
     async def forget_surplus(self, user_id: int, *, keep: int) -> None:
         seen = (await self.connection.execute(_OF_USER_NEWEST_FIRST, {"account": user_id})).scalars().all()

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, literal, select, update
+from sqlalchemy import bindparam, literal, select, update
 
+from identity.adapters.sql.audit_log import SqlAuditLog
 from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.devices import SqlDevices
 from identity.adapters.sql.dialects import Dialect
@@ -20,14 +21,12 @@ from identity.adapters.sql.login_codes import SqlLoginCodes
 from identity.adapters.sql.one_time_tokens import SqlOneTimeTokens
 from identity.adapters.sql.outbox import SqlOutbox
 from identity.adapters.sql.reservations import SqlReservations
-from identity.adapters.sql.schema import audit_events, signing_keys
+from identity.adapters.sql.schema import signing_keys
 from identity.adapters.sql.sessions import SqlSessions
 from identity.adapters.sql.users import SqlUsers
 from identity.application.ports import UnitOfWork
-from identity.domain.events import Event
 from identity.domain.signing_key import SigningKey
 
-_APPEND = insert(audit_events).inline()
 _ALL_KEYS = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
 _FIRST_KID = select(signing_keys.c.kid).where(signing_keys.c.is_first == 1)
 _SUCCESSOR = select(signing_keys.c.kid).where(signing_keys.c.follows == bindparam("after"))
@@ -49,14 +48,6 @@ def unit_of_work(connection: SqlConnection, dialect: Dialect) -> UnitOfWork:
         audit_log=SqlAuditLog(connection),
         signing_keys=SqlSigningKeys(connection, dialect),
     )
-
-
-@dataclass(slots=True)
-class SqlAuditLog:
-    connection: SqlConnection
-
-    async def append(self, event: Event) -> None:
-        await self.connection.execute(_APPEND, _event_to_row(event))
 
 
 @dataclass(slots=True)
@@ -89,17 +80,6 @@ class SqlSigningKeys:
     async def reseal(self, key: SigningKey) -> bool:
         sealed = {"key": key.kid, "sealed": key.sealed_private_key}
         return (await self.connection.execute(_RESEAL, sealed)).rowcount == 1
-
-
-def _event_to_row(event: Event) -> dict[str, Any]:
-    return {
-        "at": event.at,
-        "kind": event.kind,
-        "user_id": event.user_id,
-        "session_id": event.session_id,
-        "client_address": event.client.address,
-        "client_user_agent": event.client.user_agent,
-    }
 
 
 def _key_from_row(row: Row) -> SigningKey:

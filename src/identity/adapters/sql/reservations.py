@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,9 +15,15 @@ from identity.domain.errors import EmailTaken, UsernameTaken
 from identity.domain.names import EmailAddress, Username
 
 USERNAME, EMAIL = "username", "email"
+_NAMES: Mapping[str, type[Username | EmailAddress]] = {USERNAME: Username, EMAIL: EmailAddress}
 _IS_THIS = (reservations.c.kind == bindparam("of_kind"), reservations.c.key == bindparam("wanted"))
 _IS_OWN = (*_IS_THIS, reservations.c.user_id == bindparam("account"))
 _HOLDER = select(reservations.c.user_id).where(*_IS_THIS)
+_OF_USER = (
+    select(reservations)
+    .where(reservations.c.user_id == bindparam("account"))
+    .order_by(reservations.c.expires_at, reservations.c.kind, reservations.c.key)
+)
 _EXTEND = update(reservations).where(*_IS_OWN).values(expires_at=bindparam("until"))
 _HOLD = insert(reservations)
 _RELEASE = delete(reservations).where(*_IS_OWN)
@@ -52,6 +59,16 @@ class SqlReservations:
     async def is_held(self, name: Username | EmailAddress, *, besides: int | None = None) -> bool:
         holder = (await self.connection.execute(_HOLDER, _this(name))).mappings().first()
         return holder is not None and (besides is None or holder[reservations.c.user_id] != besides)
+
+    async def of_user(self, user_id: int) -> tuple[tuple[Username | EmailAddress, datetime], ...]:
+        held = await self.connection.execute(_OF_USER, {"account": user_id})
+        return tuple(
+            (
+                _NAMES[row[reservations.c.kind]](row[reservations.c.key]),
+                row[reservations.c.expires_at],
+            )
+            for row in held.mappings()
+        )
 
     async def release(self, name: Username | EmailAddress, *, user_id: int) -> bool:
         return (await self.connection.execute(_RELEASE, _this(name) | {"account": user_id})).rowcount == 1

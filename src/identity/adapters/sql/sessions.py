@@ -27,6 +27,12 @@ _UNREVOKED_OF_USER = (
     .where(sessions.c.user_id == bindparam("account"), sessions.c.revoked_at.is_(None))
     .order_by(sessions.c.last_used_at.desc(), sessions.c.id)
 )
+_HISTORY = (
+    select(sessions)
+    .where(sessions.c.user_id == bindparam("account"))
+    .order_by(sessions.c.created_at.desc(), sessions.c.id)
+    .limit(bindparam("most"))
+)
 _TOUCH = (
     update(sessions)
     .where(sessions.c.id == bindparam("session"), sessions.c.last_used_at <= bindparam("unless_since"))
@@ -85,6 +91,10 @@ class SqlSessions:
 
     async def of_user(self, user_id: int) -> tuple[Session, ...]:
         rows = await self.connection.execute(_UNREVOKED_OF_USER, {"account": user_id})
+        return tuple(_from_row(row) for row in rows.mappings())
+
+    async def history(self, user_id: int, *, limit: int) -> tuple[Session, ...]:
+        rows = await self.connection.execute(_HISTORY, {"account": user_id, "most": limit})
         return tuple(_from_row(row) for row in rows.mappings())
 
     async def touch(self, session_id: str, *, at: datetime, unless_since: datetime) -> bool:

@@ -54,6 +54,20 @@ _USERNAME_OF_OTHERS = union_all(
     ),
     select(reservations.c.user_id).where(_KEEPS_USERNAME),
 )
+_DUE_FOR_ERASURE = (
+    select(users)
+    .where(users.c.erasure_due_at <= bindparam("now"))
+    .order_by(users.c.erasure_due_at, users.c.id)
+    .limit(bindparam("most"))
+)
+_LOCK_SUPERUSERS = (
+    select(users)
+    .where(
+        users.c.superuser_since.is_not(None), users.c.disabled_at.is_(None), users.c.erasure_due_at.is_(None)
+    )
+    .order_by(users.c.id)
+    .with_for_update()
+)
 _LOCK = _BY_ID.with_for_update()
 _ERASE = (
     *(
@@ -143,6 +157,14 @@ class SqlUsers:
         for statement in _ERASE:
             await self.connection.execute(statement, {"account": user.id, "address": stored.email.key})
         return True
+
+    async def due_for_erasure(self, *, at: datetime, limit: int) -> tuple[User, ...]:
+        due = await self.connection.execute(_DUE_FOR_ERASURE, {"now": at, "most": limit})
+        return tuple(user_from_row(row) for row in due.mappings())
+
+    async def open_superusers(self) -> tuple[User, ...]:
+        superusers = await self.connection.execute(_LOCK_SUPERUSERS)
+        return tuple(user_from_row(row) for row in superusers.mappings())
 
     async def record_login(
         self, user_id: int, *, verified: PasswordHash, rehashed: PasswordHash | None, at: datetime

@@ -18,6 +18,7 @@ from identity.domain.errors import (
     IdentityError,
     IncorrectPassword,
     InvalidInput,
+    LastSuperuser,
     LoginRefused,
     OneTimeTokenRefused,
     SessionNotFound,
@@ -100,6 +101,7 @@ REFUSALS: dict[type[IdentityError], Callable[[Any], Refusal]] = {
     InvalidInput: _invalid_input,
     WrongPassword: _constant(400, {"error": "Incorrect old password"}),
     IncorrectPassword: _constant(400, {"error": "Incorrect password"}),
+    LastSuperuser: _constant(400, {"error": "The last superuser cannot be deleted."}),
     OneTimeTokenRefused: _constant(400, {"error": "Invalid or expired token."}),
     LoginRefused: _constant(401, {"detail": "No active account found with the given credentials"}, CHALLENGE),
     CredentialsMissing: _constant(

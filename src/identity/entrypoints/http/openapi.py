@@ -35,6 +35,7 @@ from identity.entrypoints.http.openapi_refusals import (
 
 ACCOUNTS, SESSIONS, PASSWORDS = "Accounts", "Sessions", "Passwords"
 PROFILE, EMAIL_CHANGE, HEALTH = "Profile", "E-mail change", "Health"
+MY_DATA = "My data"
 
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 
@@ -73,6 +74,7 @@ def openapi_config(address: str, *, cookie: bool) -> OpenAPIConfig:
             Tag(name=PASSWORDS, description="Changing a password, and replacing one that is lost."),
             Tag(name=PROFILE, description="What an account's owner sees of it, and changes in it."),
             Tag(name=EMAIL_CHANGE, description="Another address for an account, and the way back."),
+            Tag(name=MY_DATA, description="A copy of all that is kept of an account, and its end."),
             Tag(name=HEALTH, description="For load balancers and process managers."),
         ],
         components=Components(

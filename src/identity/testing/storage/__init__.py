@@ -4,6 +4,7 @@ from identity.testing.storage.audit_log import AuditLogBehaviour
 from identity.testing.storage.concurrency import Concurrency
 from identity.testing.storage.devices import DevicesBehaviour
 from identity.testing.storage.login_codes import LoginCodesBehaviour
+from identity.testing.storage.my_data import MyDataBehaviour
 from identity.testing.storage.one_time_tokens import OneTimeTokensBehaviour
 from identity.testing.storage.outbox import OutboxBehaviour
 from identity.testing.storage.reservations import ReservationsBehaviour
@@ -25,6 +26,7 @@ class StorageConformance(
     LoginCodesBehaviour,
     OutboxBehaviour,
     AuditLogBehaviour,
+    MyDataBehaviour,
     SigningKeysBehaviour,
     TextBehaviour,
     TimeBehaviour,
@@ -55,6 +57,7 @@ __all__ = [
     "Concurrency",
     "DevicesBehaviour",
     "LoginCodesBehaviour",
+    "MyDataBehaviour",
     "OneTimeTokensBehaviour",
     "OutboxBehaviour",
     "ReservationsBehaviour",

@@ -1,4 +1,4 @@
-"""What `AuditLog` owes. Nothing reads it but people: see `StorageTests.events_of`."""
+"""What `AuditLog` owes. As a whole nothing reads it but people: see `StorageTests.events_of`."""
 
 from __future__ import annotations
 

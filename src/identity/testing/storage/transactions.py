@@ -450,5 +450,6 @@ def _writes(
         "outbox.release": lambda uow: uow.outbox.release(held),
         "outbox.purge": lambda uow: uow.outbox.purge(dead_before=NOW, limit=10),
         "audit_log.append": lambda uow: uow.audit_log.append(LoggedIn(at=NOW, user_id=ann.id)),
+        "audit_log.forget_clients": lambda uow: uow.audit_log.forget_clients(ann.id),
         "signing_keys.add_first": lambda uow: uow.signing_keys.add_first(new_key()),
     }
