@@ -355,6 +355,8 @@ class World:
             begin_session=begin_session,
             sign_tokens=sign_tokens,
             clock=clock,
+            randomness=randomness,
+            requires_verification=verification == "required",
         )
         self.request_login_code = RequestLoginCode(
             begin=begin, count_request=count_request, clock=clock, randomness=randomness
@@ -368,8 +370,6 @@ class World:
             begin_session=begin_session,
             sign_tokens=sign_tokens,
             clock=clock,
-            randomness=randomness,
-            requires_verification=verification == "required",
         )
         self.refresh_session = RefreshSession(
             begin=begin,

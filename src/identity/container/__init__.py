@@ -329,6 +329,8 @@ class Container(DeclarativeContainer):
         begin_session=begin_session,
         sign_tokens=sign_tokens,
         clock=clock,
+        randomness=randomness,
+        requires_verification=Singleton(requires_verification, settings),
     )
     code_digests = Singleton(code_digests, secret)
     request_login_code = Singleton(
@@ -345,8 +347,6 @@ class Container(DeclarativeContainer):
         begin_session=begin_session,
         sign_tokens=sign_tokens,
         clock=clock,
-        randomness=randomness,
-        requires_verification=Singleton(requires_verification, settings),
     )
     refresh_session = Singleton(
         RefreshSession,
