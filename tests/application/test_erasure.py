@@ -122,6 +122,7 @@ async def leads_a_life(service: Service) -> User:
     with pytest.raises(LoginRefused):
         await container.log_in()(username=email, password=Secret("another password"), client=ANN_S)
     await container.request_reset()(email=email, client=ANN_S)
+    await container.request_login_code()(email=email, client=ANN_S)
     await service.deliver()
     async with container.begin()() as uow:
         stored = await uow.users.get(ann.id)
@@ -154,6 +155,7 @@ async def bob_too(service: Service) -> None:
     )
     await container.log_in()(username="bob", password=PASSWORD, client=client)
     await container.request_reset()(email="bob@example.org", client=client)
+    await container.request_login_code()(email="bob@example.org", client=client)
     await service.deliver()
     async with container.begin()() as uow:
         await uow.reservations.hold(Username("bobby"), user_id=user.id, until=service.clock.now() + GRACE)
@@ -165,7 +167,7 @@ async def test_an_erased_account_is_found_in_no_column_of_any_table(service: Ser
     await bob_too(service)
     before = await service.told()
     assert {place.partition(".")[0] for place, _ in before} == {
-        *("users", "sessions", "reservations", "one_time_tokens", "outbox", "audit_events")
+        *("users", "sessions", "reservations", "one_time_tokens", "login_codes", "outbox", "audit_events")
     }
     assert {what for _, what in before} == {*TELLING, "part of the name"}
     assert {("outbox.error", "the address"), ("outbox.email_key", "the address")} <= before
