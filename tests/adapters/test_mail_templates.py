@@ -201,7 +201,7 @@ def test_a_notice_about_an_unknown_client_leaves_its_lines_out(kind: type[Mail])
     for body in (message.text, message.html):
         assert "22 November 2026, 13:02 UTC" in body
         assert "Device" not in body
-        assert "Address" not in body
+        assert "IP address" not in body
 
 
 @pytest.mark.parametrize("kind", KINDS)

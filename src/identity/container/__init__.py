@@ -449,6 +449,7 @@ class Container(DeclarativeContainer):
         UndoDeletion, begin=begin, follow_link=follow_link, clock=clock, randomness=randomness
     )
     erase_accounts = Singleton(EraseAccounts, read=read, begin=begin, clock=clock)
+    links = Singleton(links, settings)
     deliver_mail = Singleton(
         DeliverMail,
         read=read,
@@ -458,7 +459,7 @@ class Container(DeclarativeContainer):
             begin=begin,
             clock=clock,
             randomness=randomness,
-            links=Singleton(links, settings),
+            links=links,
             mint_login_code=mint_login_code,
         ),
         limiter=limiter,

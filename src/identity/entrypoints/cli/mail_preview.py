@@ -62,7 +62,7 @@ def mail_preview(config: Path | None, directory: Path, locales: tuple[str, ...])
         messages = {
             f"{locale}/{mail.name()}": renderer.render(mail, id="preview", date=SAMPLE_TIME)
             for locale in filter(None, wanted.values())
-            for mail in sample_mails(locale=locale)
+            for mail in sample_mails(locale=locale, links=container.links())
         }
         for path, message in messages.items():
             _write(directory / f"{path}.html", message.html)
