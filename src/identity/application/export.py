@@ -14,7 +14,7 @@ from identity.domain.names import EmailAddress, Username
 from identity.domain.session import UNKNOWN_CLIENT, Client, Session
 from identity.domain.user import User
 
-MOST_EVENTS = 10_000  # some three megabytes
+MOST_EVENTS = 1_000  # some hundred kilobytes, put together in a few hundredths of a second
 MOST_SESSIONS = 1_000
 
 

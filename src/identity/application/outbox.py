@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from identity.application.composing import ComposeMail, is_notice
+from identity.application.composing import ComposeMail, is_counted
 from identity.application.conflicts import retried_on_conflict
 from identity.application.mail import LEASE, ClaimedIntent, MailIntent
 from identity.application.ports import (
@@ -119,14 +119,14 @@ class DeliverMail:
     @retried_on_conflict
     async def _look_for_room(self, intent: MailIntent) -> None:
         """Raises `Throttled`: the account had its share of notices of this kind for today."""
-        if is_notice(intent):
+        if is_counted(intent):
             places = await self.limiter.reserve(self.buckets.of_notice(intent), at=self.clock.now())
             # Given back at once: only what has left counts, however often it had to wait.
             await self.limiter.succeed(*(places or ()), at=self.clock.now())
 
     @retried_on_conflict
     async def _count(self, intent: MailIntent) -> None:
-        if is_notice(intent):
+        if is_counted(intent):
             with suppress(Throttled):  # another worker sent the last that there was room for meanwhile
                 await self.limiter.count(self.buckets.of_notice(intent), at=self.clock.now())
 

@@ -434,7 +434,7 @@ class PasswordHasher(Protocol):
     async def verify(self, password: Secret, password_hash: PasswordHash | None) -> bool:
         """Whether the hash is the password's. `None` costs the same as a hash of today, and is False.
 
-        A hash that is broken, or of a kind that this hasher does not know, is False too.
+        A hash that is broken, or of a kind that this hasher does not know, is False too, at that cost.
         """
 
     def needs_rehash(self, password_hash: PasswordHash) -> bool:

@@ -58,13 +58,19 @@ class JudgeRegistration:
                 address = EmailAddress.parse(email)
             except Malformed as malformed:
                 problems["email"] = malformed.problems
-        if name is not None and name.looks_like_an_address and not _is_own_address(name, address):
+        if (
+            name is not None
+            and name.looks_like_an_address
+            and not (address is not None and name.is_address(address))
+        ):
             problems["username"] = (USERNAME_CHARACTERS,)
         async with self.read() as uow:
             if name is not None and "username" not in problems:
                 # Both are asked, or the time would tell whether there is an account behind the name.
                 holder, is_held = await uow.users.with_username(name), await uow.reservations.is_held(name)
-                if holder is not None or is_held:
+                # Of a name that is the address itself it is told no more than of the address.
+                is_told = self.tells_of_addresses or address is None or not name.is_address(address)
+                if is_held or (is_told and holder is not None):
                     problems["username"] = (UsernameTaken.message,)
             if address is not None and self.tells_of_addresses and await _is_taken(uow, address):
                 problems["email"] = (EmailTaken.message,)
@@ -188,13 +194,11 @@ class RegisterBlindly:
             happened = UserRegistered if is_new else AddressReused
             await uow.audit_log.append(happened(at=now, user_id=user.id, client=client))
             kind = MailKind.VERIFY_EMAIL if is_new else MailKind.ACCOUNT_EXISTS
-            await uow.outbox.put(MailIntent.about(user.id, kind, id=intent_id, at=now, client=client))
+            is_kept = user.email.key != registration.email.key  # for the account, which has another one now
+            to = registration.email if is_kept else None
+            await uow.outbox.put(MailIntent.about(user.id, kind, id=intent_id, at=now, client=client, to=to))
 
 
 async def _is_taken(uow: UnitOfWork, address: EmailAddress) -> bool:
     is_used = await uow.users.with_email(address) is not None
     return is_used or await uow.reservations.is_held(address)
-
-
-def _is_own_address(name: Username, address: EmailAddress | None) -> bool:
-    return address is not None and EmailAddress(name.value).key == address.key

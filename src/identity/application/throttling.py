@@ -59,7 +59,9 @@ class Buckets:
         return Bucket(key=self._digest(request, client.network), allowance=self.requests_per_address)
 
     def of_notice(self, notice: MailIntent) -> Bucket:
-        return Bucket(key=self._digest("notice", notice.kind, notice.reader), allowance=NOTICES_A_DAY)
+        """Also of a link to another address, which may be a stranger's."""
+        reader = notice.to.key if notice.to else notice.reader
+        return Bucket(key=self._digest("notice", notice.kind, reader), allowance=NOTICES_A_DAY)
 
     def _digest(self, *parts: str) -> Digest:
         text = "\0".join(parts).encode(errors="surrogatepass")

@@ -49,5 +49,7 @@ class VerifyEmail:
                 token.digest(), purpose=Purpose.VERIFY_EMAIL, user_id=user.id, at=now
             ):
                 raise OneTimeTokenRefused
+            # Whoever opened the account may not be who reads its mail, and have links of their own.
+            await uow.one_time_tokens.void(user.id, at=now)
             await uow.reservations.release(user.username, user_id=user.id)
             await uow.audit_log.append(EmailVerified(at=now, user_id=user.id, client=client))

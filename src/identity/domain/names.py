@@ -62,12 +62,14 @@ class Username:
     def of_address(cls, address: EmailAddress) -> Self | None:
         """The name that is this address; `None` for one that a name cannot be."""
         try:
-            return cls.parse(address.value)
+            name = cls.parse(address.value)
         except Malformed:
             return None
+        return name if name.is_address(address) else None
 
     def is_address(self, address: EmailAddress) -> bool:
-        return EmailAddress(self.value).key == address.key
+        """Not one of an address whose key is another's as a name: of two such, one would be the other's."""
+        return EmailAddress(self.value).key == address.key == self.key
 
     @property
     def key(self) -> str:

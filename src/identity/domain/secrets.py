@@ -9,6 +9,9 @@ from typing import NewType
 PasswordHash = NewType("PasswordHash", str)
 """A password as it is stored: a PHC string that names its algorithm, parameters, salt and digest."""
 
+NO_PASSWORD = PasswordHash("!")
+"""Matches none: its owner has to set one by mail."""
+
 Digest = NewType("Digest", bytes)
 """SHA-256 of a one-time token. The tokens are 256 random bits, so a fast hash without a salt is enough."""
 

@@ -31,7 +31,10 @@ class MemoryUsers:
         if holder is None:
             return await self.add(user), True
         self._find_unreserved(user.username)
-        if user.username.key in state.usernames:
+        is_one_name = user.username.is_address(user.email)
+        if state.usernames.get(user.username.key, holder if is_one_name else None) != (
+            holder if is_one_name else None
+        ):
             self.view.end()
             raise UsernameTaken
         return state.users[holder], False

@@ -21,6 +21,7 @@ from sqlalchemy.pool import Pool, PoolProxiedConnection, QueuePool
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from identity.adapters.sql.connection import SqlConnection
+from identity.domain.errors import Conflict
 
 _DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 _turns: WeakKeyDictionary[AsyncEngine, asyncio.Semaphore] = WeakKeyDictionary()
@@ -113,7 +114,11 @@ class AsyncpgConnection:
             self._pooled.invalidate()
 
     def release(self) -> None:
-        if self._pooled.is_valid:
+        if not self._pooled.is_valid:
+            return
+        if self._driver.is_in_transaction():  # which must not be the next one's
+            self._pooled.invalidate()
+        else:
             self._pooled.close()
 
     @asynccontextmanager
@@ -130,7 +135,8 @@ class AsyncpgConnection:
             raise
         if not self._is_over:
             self._is_over = True
-            await self.command("COMMIT")
+            if await self.command("COMMIT") != "COMMIT":  # of a transaction that has failed it is no error
+                raise Conflict("the transaction had failed")
 
     async def _run(self, work: Callable[..., Any], *arguments: Any) -> Any:
         try:

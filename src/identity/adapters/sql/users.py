@@ -108,11 +108,13 @@ class SqlUsers:
         except IntegrityError as error:
             await attempt.rollback()
             refusal = self._refusal_for(error)
-            if refusal is not EmailTaken:
+            is_one_name = user.username.is_address(user.email)
+            if refusal is not EmailTaken and not is_one_name:
                 await self._refuse(refusal)
-            user_id, found = 0, await self.with_email(user.email)
+            found = await self.with_email(user.email)
             if found is None:
                 raise Conflict("the account with the address gave it up meanwhile") from None
+            user_id = found.id if is_one_name else 0
         else:
             user_id, found = added.id, await self._one(_HOLDER_OF_EMAIL, address=user.email.key)
             await (attempt.rollback() if found else attempt.commit())
