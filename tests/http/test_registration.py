@@ -282,6 +282,9 @@ async def test_fields_that_are_not_asked_for_change_nothing(service):
             "id": number,
             **names,
             "email_verified": False,
+            "display_name": "",
+            "locale": "",
+            "time_zone": "",
             "date_joined": "2026-01-01T12:00:00Z",
             "last_updated": "2026-01-01T12:00:00Z",
         }
