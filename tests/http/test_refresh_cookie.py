@@ -19,6 +19,7 @@ LISTED = (PAGE, "https://admin.example.com:8443")
 COOKIE = "__Host-refresh"
 
 LOGIN, REFRESH = "/api/auth/login/", "/api/auth/token/refresh/"
+BY_CODE = "/api/auth/login-code/confirm/"
 LOGOUTS = ["/api/auth/logout/", "/api/auth/logout", "/api/auth/token/blacklist/", "/api/auth/token/blacklist"]
 GUARDED = [LOGIN, LOGIN.rstrip("/"), REFRESH, REFRESH.rstrip("/"), *LOGOUTS]
 
@@ -278,7 +279,9 @@ async def test_a_body_that_is_no_object_is_refused_and_changes_nothing(service, 
     await refreshed(service, token)
 
 
-async def test_no_body_of_any_route_ever_has_a_refresh_token(service):
+async def test_no_body_of_any_route_ever_has_a_refresh_token(reused):
+    service = await reused(**HOW, login_code=True)
+    await service.register()
     tokens, bodies, walked, session = [], [], set(), {}
 
     async def walk(method, path, body=None, *, name=None):
@@ -289,7 +292,7 @@ async def test_no_body_of_any_route_ever_has_a_refresh_token(service):
         assert answer.status_code < 300, (path, answer.text)
         bodies.append(answer.text)
         walked.add((name or path, method.lower()))
-        if path in {LOGIN, REFRESH}:
+        if path in {LOGIN, BY_CODE, REFRESH}:
             tokens.append(held(answer))
             session["Cookie"] = f"{COOKIE}={tokens[-1]}"
             session["Authorization"] = f"Bearer {answer.json()['access']}"
@@ -314,6 +317,10 @@ async def test_no_body_of_any_route_ever_has_a_refresh_token(service):
     reset = {**service.link()._asdict(), "password": "newpassword123"}
     await walk("POST", "/api/auth/reset-password/", reset)
     await log_in()
+    request = (await walk("POST", "/api/auth/login-code/", {"email": "john@example.com"})).json()["request"]
+    mails = "".join(mail.text for mail in await service.deliver())
+    (digits,) = re.findall(r"^ +(\d{4} \d{4})$", mails, re.MULTILINE)
+    await walk("POST", BY_CODE, {"request": request, "code": digits})
     await walk("PATCH", "/api/user/profile/", {"display_name": "John Doe"})
     change = {"new_email": "john@example.net", "password": "newpassword123"}
     await walk("POST", "/api/user/change-email/", change)
