@@ -9,8 +9,8 @@ import base64
 import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import pytest
 from litestar import get
@@ -23,6 +23,12 @@ from identity.domain.secrets import Secret
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND")
 UNDO = "/api/auth/undo-deletion/"
 PASSWORDS = {"john": "correct horse battery", "mary": "staple another way"}
+
+
+@pytest.fixture
+async def service(reused):
+    """With each route that a setting switches on."""
+    return await reused(login_code=True)
 
 
 async def two_accounts(service):
@@ -53,14 +59,8 @@ async def access_again(service, name, passwords):
             if await service.can_log_in(name, password):
                 return (await service.log_in(name, password)).access
         await service.deliver()
-        assert (await service.post(UNDO, mailed_link(service, "undo-deletion")._asdict())).status_code == 200
+        assert (await service.post(UNDO, service.link("undo-deletion")._asdict())).status_code == 200
     raise AssertionError(f"{name} cannot log in any more")
-
-
-def mailed_link(service, page):
-    """The one in the newest of the mails with such links."""
-    mails = "".join(mail.text for mail in service.container.mailer().sent)
-    return Link(*re.findall(rf"http://localhost:3000/{page}/([\w-]+)/([\w-]+)", mails)[-1])
 
 
 def paths(service, hers):
@@ -91,6 +91,7 @@ async def test_no_request_with_ones_own_credentials_reads_or_changes_another_acc
         "sub": str(profile["id"]),
         "username": "mary",
         "email": "mary@example.com",
+        "new_email": "mary@example.com",
         "password": PASSWORDS["john"],
         "old_password": PASSWORDS["john"],
         "new_password": PASSWORDS["john"] + "!",
@@ -101,6 +102,8 @@ async def test_no_request_with_ones_own_credentials_reads_or_changes_another_acc
         "jti": ids[0],
         "refresh": ids[0],
         "access": ids[0],
+        "request": ids[0],
+        "code": "00000000",
     }
     claims = {
         "X-User": "mary",
@@ -163,7 +166,14 @@ async def test_no_pair_of_ones_own_and_anothers_secrets_is_good(service):
 # One request to each route, as its owner would send it, from everybody
 
 
-NO_TOKENS, NO_LINK = TokenPair("x", "x"), Link("MQ", "x")
+class Code(NamedTuple):
+    """What one is answered who asks for a code, and what one is mailed."""
+
+    request: str
+    code: str
+
+
+NO_TOKENS, NO_LINK, NO_CODE = TokenPair("x", "x"), Link("MQ", "x"), Code("x", "x")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +185,8 @@ class Person:
     password: str = "nobody's password"
     session_id: str = "0" * 32
     tokens: TokenPair = NO_TOKENS
-    reset: Link = NO_LINK
-    undo: Link = NO_LINK
+    link: Link = NO_LINK
+    code: Code = NO_CODE
 
     @property
     def email(self) -> str:
@@ -196,8 +206,8 @@ class Request:
     anonymous: int
     body: Callable[[Person, Person], dict[str, Any]] = lambda named, sender: {}
     """By whom it names, and whose secrets are in it."""
-    when_deleted: bool = False
-    """All of them have asked for their accounts to be deleted before."""
+    link: str = "reset-password"
+    """The page of the link that each of them was mailed before."""
 
 
 OWN = Request(owner=200, others=200, anonymous=401)
@@ -206,11 +216,17 @@ NOBODYS = Request(owner=200, others=200, anonymous=200)
 """Where there is nothing of any account."""
 
 
+def link_of(named: Person, sender: Person) -> dict[str, Any]:
+    return {"uidb64": named.reference, "token": sender.link.token}
+
+
 def refresh_of(_: Person, sender: Person) -> dict[str, Any]:
     return {"refresh": sender.tokens.refresh}
 
 
 OF_A_REFRESH_TOKEN = Request(owner=200, others=200, anonymous=401, body=refresh_of)
+OF_AN_ADDRESS = replace(NOBODYS, body=lambda named, _: {"email": named.email})
+OF_A_LINK = Request(owner=200, others=400, anonymous=400, body=link_of)
 REQUESTS = {
     "POST /api/auth/register": Request(
         owner=400,
@@ -218,11 +234,20 @@ REQUESTS = {
         anonymous=400,
         body=lambda named, _: {"username": named.name, "email": named.email, "password": "kX9!qLzw"},
     ),
+    "POST /api/auth/verify-email": replace(OF_A_LINK, link="verify-email"),
+    "POST /api/auth/resend-verification": OF_AN_ADDRESS,
     "POST /api/auth/login": Request(
         owner=200,
         others=401,
         anonymous=401,
         body=lambda named, sender: {"username": named.name, "password": sender.password},
+    ),
+    "POST /api/auth/login-code": OF_AN_ADDRESS,
+    "POST /api/auth/login-code/confirm": Request(
+        owner=200,
+        others=401,
+        anonymous=401,
+        body=lambda named, sender: {"request": named.code.request, "code": sender.code.code},
     ),
     "POST /api/auth/token/refresh": OF_A_REFRESH_TOKEN,
     "POST /api/auth/token/verify": Request(
@@ -235,36 +260,35 @@ REQUESTS = {
     "DELETE /api/user/sessions/{session_id}": Request(owner=200, others=404, anonymous=401),
     "POST /api/user/sessions/revoke-others": OWN,
     "GET /api/user/profile": OWN,
+    "PATCH /api/user/profile": Request(
+        owner=200,
+        others=400,
+        anonymous=401,
+        body=lambda named, _: {"username": named.name, "display_name": "Mary"},
+    ),
+    "POST /api/user/change-email": Request(
+        owner=400,
+        others=200,
+        anonymous=401,
+        body=lambda named, sender: {"new_email": named.email, "password": sender.password},
+    ),
+    "POST /api/auth/confirm-email-change": replace(OF_A_LINK, link="confirm-email"),
+    "POST /api/auth/undo-email-change": replace(OF_A_LINK, link="undo-email-change"),
     "POST /api/user/change-password": Request(
         owner=200,
         others=200,
         anonymous=401,
         body=lambda _, sender: {"old_password": sender.password, "new_password": "kX9!qLzw"},
     ),
-    "POST /api/auth/forgot-password": Request(
-        owner=200, others=200, anonymous=200, body=lambda named, _: {"email": named.email}
-    ),
-    "POST /api/auth/reset-password": Request(
-        owner=200,
-        others=400,
-        anonymous=400,
-        body=lambda named, sender: {
-            "uidb64": named.reference,
-            "token": sender.reset.token,
-            "password": "kX9!qLzw",
-        },
+    "POST /api/auth/forgot-password": OF_AN_ADDRESS,
+    "POST /api/auth/reset-password": replace(
+        OF_A_LINK, body=lambda named, sender: {**link_of(named, sender), "password": "kX9!qLzw"}
     ),
     "GET /api/user/export": OWN,
     "POST /api/user/delete": Request(
         owner=200, others=200, anonymous=401, body=lambda _, sender: {"password": sender.password}
     ),
-    "POST /api/auth/undo-deletion": Request(
-        owner=200,
-        others=400,
-        anonymous=400,
-        body=lambda named, sender: {"uidb64": named.reference, "token": sender.undo.token},
-        when_deleted=True,
-    ),
+    "POST /api/auth/undo-deletion": replace(OF_A_LINK, link="undo-deletion"),
     "GET /.well-known/jwks.json": NOBODYS,
     "GET /api/schema": NOBODYS,
     "GET /api/schema/openapi.json": NOBODYS,
@@ -291,37 +315,52 @@ def assert_every_route_is_tried(app):
     assert not gone, f"there is no {', '.join(sorted(gone))} any more"
 
 
-async def becomes(service, name, *, deletes):
-    password = f"the password of {name[::-1]}"
+async def becomes(service, name, *, link):
+    password, email = f"the password of {name[::-1]}", f"{name}@example.com"
 
     async def register():
         await service.container.register_user()(
-            username=name,
-            email=f"{name}@example.com",
-            password=Secret(password),
-            superuser=name.startswith("root"),
+            username=name, email=email, password=Secret(password), superuser=name.startswith("root")
         )
 
     service.in_the_app(register)
     tokens = await service.log_in(name, password)
     sessions = (await service.get("/api/user/sessions/", access=tokens.access)).json()
-    reset = undo = NO_LINK
-    if deletes:
-        answer = await service.post("/api/user/delete/", {"password": password}, access=tokens.access)
-        assert answer.status_code == 200
-        await service.deliver()
-        undo = mailed_link(service, "undo-deletion")
-    else:
-        reset = await service.reset_link(f"{name}@example.com")
-    return Person(
+    person = Person(
         name=name,
         reference=reference(service.user(name).id),
         password=password,
         session_id=sessions[0]["id"],
         tokens=tokens,
-        reset=reset,
-        undo=undo,
+        code=await mailed_code(service, email),
     )
+    return replace(person, link=await mailed_link(service, person, link))
+
+
+async def mailed_code(service, email):
+    await service.deliver()  # what else was waiting
+    answer = await service.post("/api/auth/login-code/", {"email": email})
+    await service.deliver()
+    (digits,) = re.findall(r"^ +(\d{4} \d{4})$", service.last_mail().text, re.MULTILINE)
+    return Code(answer.json()["request"], digits)
+
+
+async def mailed_link(service, person, page):
+    of_address, own = {"email": person.email}, {"password": person.password}
+    change = ("/api/user/change-email/", {"new_email": f"new_{person.email}", **own})
+    path, body = {
+        "reset-password": ("/api/auth/forgot-password/", of_address),
+        "verify-email": ("/api/auth/resend-verification/", of_address),
+        "confirm-email": change,
+        "undo-email-change": change,
+        "undo-deletion": ("/api/user/delete/", own),
+    }[page]
+    assert (await service.post(path, body, access=person.tokens.access)).status_code == 200
+    await service.deliver()
+    if page == "undo-email-change":
+        assert (await service.confirm_email_change(service.link("confirm-email"))).status_code == 200
+        await service.deliver()
+    return service.link(page)
 
 
 def all_of(service, name):
@@ -343,12 +382,11 @@ def all_of(service, name):
 
 async def try_route(service, route, asked):
     method, _, path = route.partition(" ")
-    people = [
-        await becomes(service, name, deletes=asked.when_deleted and name != "root_who_stays")
-        for name in ("root_who_stays", "mary_mary", "john_other", "root_other")
+    await becomes(service, "root_who_stays", link="reset-password")  # or the other could not leave
+    mary, john, root = [
+        await becomes(service, name, link=asked.link) for name in ("mary_mary", "john_other", "root_other")
     ]
-    _, mary, john, root = people
-    hers = {mary.email, mary.session_id, *mary.tokens, mary.reset.token, mary.undo.token} - {"x"}
+    hers = {mary.email, mary.session_id, *mary.tokens, mary.link.token, *mary.code}
     before = all_of(service, mary.name)
 
     async def answered(sender):
@@ -356,7 +394,7 @@ async def try_route(service, route, asked):
             method,
             path.format(session_id=mary.session_id),
             headers={} if sender is ANONYMOUS else {"Authorization": f"Bearer {sender.tokens.access}"},
-            json=asked.body(mary, sender) if method == "POST" else None,
+            json=asked.body(mary, sender) if method in {"POST", "PATCH"} else None,
         )
 
     for sender, status in ((ANONYMOUS, asked.anonymous), (john, asked.others), (root, asked.others)):
@@ -368,8 +406,8 @@ async def try_route(service, route, asked):
     assert answer.status_code == asked.owner, answer.text
 
 
-async def test_every_route_of_the_application_is_tried(shared_service):
-    assert_every_route_is_tried(shared_service.client.app)
+async def test_every_route_of_the_application_is_tried(service):
+    assert_every_route_is_tried(service.client.app)
 
 
 @pytest.mark.parametrize("route", REQUESTS)
@@ -383,7 +421,7 @@ async def planted(session_id: FromPath[str]) -> str:
 
 
 async def test_a_new_route_fails_by_name_and_so_does_one_that_tells_too_much(start):
-    service = await start()
+    service = await start(login_code=True)
     service.client.app.register(planted)
     with pytest.raises(AssertionError, match=r"others may do with GET /api/user/planted/\{session_id\}"):
         assert_every_route_is_tried(service.client.app)

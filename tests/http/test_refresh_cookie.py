@@ -19,6 +19,7 @@ LISTED = (PAGE, "https://admin.example.com:8443")
 COOKIE = "__Host-refresh"
 
 LOGIN, REFRESH = "/api/auth/login/", "/api/auth/token/refresh/"
+BY_CODE = "/api/auth/login-code/confirm/"
 LOGOUTS = ["/api/auth/logout/", "/api/auth/logout", "/api/auth/token/blacklist/", "/api/auth/token/blacklist"]
 GUARDED = [LOGIN, LOGIN.rstrip("/"), REFRESH, REFRESH.rstrip("/"), *LOGOUTS]
 
@@ -278,7 +279,9 @@ async def test_a_body_that_is_no_object_is_refused_and_changes_nothing(service, 
     await refreshed(service, token)
 
 
-async def test_no_body_of_any_route_ever_has_a_refresh_token(service):
+async def test_no_body_of_any_route_ever_has_a_refresh_token(reused):
+    service = await reused(**HOW, login_code=True)
+    await service.register()
     tokens, bodies, walked, session = [], [], set(), {}
 
     async def walk(method, path, body=None, *, name=None):
@@ -289,7 +292,7 @@ async def test_no_body_of_any_route_ever_has_a_refresh_token(service):
         assert answer.status_code < 300, (path, answer.text)
         bodies.append(answer.text)
         walked.add((name or path, method.lower()))
-        if path in {LOGIN, REFRESH}:
+        if path in {LOGIN, BY_CODE, REFRESH}:
             tokens.append(held(answer))
             session["Cookie"] = f"{COOKIE}={tokens[-1]}"
             session["Authorization"] = f"Bearer {answer.json()['access']}"
@@ -314,6 +317,19 @@ async def test_no_body_of_any_route_ever_has_a_refresh_token(service):
     reset = {**service.link()._asdict(), "password": "newpassword123"}
     await walk("POST", "/api/auth/reset-password/", reset)
     await log_in()
+    request = (await walk("POST", "/api/auth/login-code/", {"email": "john@example.com"})).json()["request"]
+    mails = "".join(mail.text for mail in await service.deliver())
+    (digits,) = re.findall(r"^ +(\d{4} \d{4})$", mails, re.MULTILINE)
+    await walk("POST", BY_CODE, {"request": request, "code": digits})
+    await walk("PATCH", "/api/user/profile/", {"display_name": "John Doe"})
+    change = {"new_email": "john@example.net", "password": "newpassword123"}
+    await walk("POST", "/api/user/change-email/", change)
+    await service.deliver()
+    await walk("POST", "/api/auth/confirm-email-change/", service.link("confirm-email")._asdict())
+    await service.deliver()
+    await walk("POST", "/api/auth/undo-email-change/", service.link("undo-email-change")._asdict())
+    await service.deliver()
+    await log_in()
     (own,) = (await walk("GET", "/api/user/sessions/")).json()
     await walk("DELETE", f"/api/user/sessions/{own['id']}/", name="/api/user/sessions/{session_id}/")
     for path in ("/api/auth/logout/", "/api/auth/token/blacklist/", "/api/auth/logout-all/"):
@@ -321,9 +337,8 @@ async def test_no_body_of_any_route_ever_has_a_refresh_token(service):
         await walk("POST", path, {})
     await log_in()
     await walk("POST", "/api/user/delete/", {"password": "newpassword123"})
-    (mail,) = await service.deliver()
-    uidb64, token = re.findall(r"/undo-deletion/([\w-]+)/([\w-]+)", mail.text)[0]
-    await walk("POST", "/api/auth/undo-deletion/", {"uidb64": uidb64, "token": token})
+    await service.deliver()
+    await walk("POST", "/api/auth/undo-deletion/", service.link("undo-deletion")._asdict())
     await log_in()
     document = (await walk("GET", "/api/schema/openapi.json")).json()
     for path, item in document["paths"].items():

@@ -266,6 +266,7 @@ async def test_fields_that_are_not_asked_for_change_nothing(service):
             {"is_staff": True, "is_superuser": True, "superuser": True, "superuser_since": "2020-01-01"},
             {"id": 4711, "user_id": 4711, "pk": 4711},
             {
+                "display_name": "Root",
                 "email_verified": True,
                 "email_verified_at": "2020-01-01T00:00:00Z",
                 "disabled_at": "2020-01-01",
@@ -282,6 +283,9 @@ async def test_fields_that_are_not_asked_for_change_nothing(service):
             "id": number,
             **names,
             "email_verified": False,
+            "display_name": "",
+            "locale": "",
+            "time_zone": "",
             "date_joined": "2026-01-01T12:00:00Z",
             "last_updated": "2026-01-01T12:00:00Z",
         }

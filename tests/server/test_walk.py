@@ -19,6 +19,16 @@ JOHN = {"username": "john_doe", "email": "john@example.com", "password": "yourpa
 TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
+def linked(mail, page):
+    """What the one link of a mail, which is to this page, carries."""
+    text, markup = mail.iter_parts()
+    (link,) = set(re.findall(r"https://app\.example/\S+", text.get_content()))
+    assert set(re.findall(r'href="([^"]+)"', html.unescape(markup.get_content()))) == {link}
+    found = re.fullmatch(rf"https://app\.example/{page}/([\w-]+)/([\w-]+)", link)
+    assert found
+    return {"uidb64": found[1], "token": found[2]}
+
+
 def test_an_account_goes_from_registration_to_logout(serve, smtp, new_database):
     server = serve(mail_url=smtp.url, frontend_url="https://app.example", **new_database())
 
@@ -58,13 +68,7 @@ def test_an_account_goes_from_registration_to_logout(serve, smtp, new_database):
 
     asked = (200, {"message": "Password reset instructions sent to your email"})
     assert post("/api/auth/forgot-password/", {"email": "John@example.com"}) == asked
-    mail = smtp.arrives("john", "Reset")
-    text, page = mail.iter_parts()
-    (link,) = set(re.findall(r"https://app\.example/\S+", text.get_content()))
-    assert set(re.findall(r'href="([^"]+)"', html.unescape(page.get_content()))) == {link}
-    found = re.fullmatch(r"https://app\.example/reset-password/([\w-]+)/([\w-]+)", link)
-    assert found
-    reset = {"uidb64": found[1], "token": found[2], "password": "newpassword123"}
+    reset = {**linked(smtp.arrives("john", "Reset"), "reset-password"), "password": "newpassword123"}
 
     assert post("/api/auth/reset-password/", reset) == (
         200,
@@ -122,10 +126,84 @@ def test_an_address_is_verified_before_anybody_logs_in(serve, smtp, new_database
     assert post("/api/auth/register/", new) == taken
 
 
+def test_an_address_is_changed_and_taken_back(serve, smtp):
+    server = serve(mail_url=smtp.url, frontend_url="https://app.example", **CHEAPLY)
+    old, new = "john@example.com", "johnny@example.com"
+
+    def post(path, body, access=None):
+        answer = server.post(path, body, access=access)
+        return answer.status_code, answer.json()
+
+    def names(access):
+        profile = server.get("/api/user/profile/", access=access).json()
+        return profile["username"], profile["email"]
+
+    opened = (201, {"message": "User created successfully"})
+    assert post("/api/auth/register/", {**JOHN, "username": old}) == opened
+    first = server.log_in(old)
+    asked = (200, {"message": "Confirmation instructions sent to your new email"})
+    change = {"new_email": new, "password": PASSWORD}
+    assert post("/api/user/change-email/", change, first["access"]) == asked
+    confirmation = linked(smtp.arrives("johnny", "Confirm"), "confirm-email")
+    assert names(first["access"]) == (old, old)
+
+    changed = (200, {"message": "Email changed successfully"})
+    assert post("/api/auth/confirm-email-change/", confirmation) == changed
+    smtp.arrives("johnny", "address now")
+    undo = linked(smtp.arrives("john", "was changed"), "undo-email-change")
+    second = server.log_in(new)
+    assert names(first["access"]) == names(second["access"]) == (new, new)
+    assert not server.can_log_in(old)
+
+    assert post("/api/auth/undo-email-change/", undo) == (200, {"message": "Email change undone"})
+    for session in (first, second):
+        assert server.get("/api/user/profile/", access=session["access"]).status_code == 401
+        assert post("/api/auth/token/refresh/", {"refresh": session["refresh"]})[0] == 401
+    assert names(server.log_in(old)["access"]) == (old, old)
+    assert not server.can_log_in(new)
+    for path, link in (("confirm", confirmation), ("undo", undo)):
+        refused = (400, {"error": "Invalid or expired token."})
+        assert post(f"/api/auth/{path}-email-change/", link) == refused
+    smtp.arrives("john", "was restored")
+    assert server.stop() == 0
+    assert [len(smtp.to(name)) for name in ("john", "johnny")] == [2, 2]
+    assert " ERROR " not in server.text
+
+
+def test_a_mailed_code_logs_in_once(serve, smtp):
+    server = serve(mail_url=smtp.url, login_code="true", **CHEAPLY)
+    server.register("john")
+
+    def post(path, body):
+        answer = server.post(path, body)
+        return answer.status_code, answer.json()
+
+    status, asked = post("/api/auth/login-code/", {"email": "John@example.com"})
+    assert (status, sorted(asked)) == (200, ["message", "request"])
+    assert asked["message"] == "Login code sent to your email"
+    text, markup = (part.get_content() for part in smtp.arrives("john", "sign-in code").iter_parts())
+    (code,) = re.findall(r"^ +(\d{4} \d{4})\s", text, re.MULTILINE)
+    assert re.findall(r">(\d{4})</span>", markup) == code.split()
+    right = {"request": asked["request"], "code": code.replace(" ", "")}
+    wrong = {**right, "code": f"{(int(right['code']) + 1) % 10**8:08}"}
+
+    refused = post("/api/auth/login/", {"username": "john", "password": "not his password"})
+    assert refused == (401, {"detail": "No active account found with the given credentials"})
+    assert post("/api/auth/login-code/confirm/", wrong) == refused
+    status, tokens = post("/api/auth/login-code/confirm/", right)
+    assert (status, sorted(tokens)) == (200, ["access", "refresh"])
+    profile = server.get("/api/user/profile/", access=tokens["access"]).json()
+    assert (profile["username"], profile["email_verified"]) == ("john", True)
+    assert post("/api/auth/login-code/confirm/", right) == refused
+    assert server.stop() == 0
+    assert " ERROR " not in server.text
+
+
 def test_an_account_is_deleted_kept_after_all_and_deleted_for_good(serve, commands, smtp, kind):
     server = serve(mail_url=smtp.url, frontend_url="https://app.example", **CHEAPLY)
     server.register("john")
     server.register("mary")
+    ((mary,),) = server.rows("SELECT id FROM users WHERE username = ?", "mary")
 
     def deletes():
         access = server.log_in("john")["access"]
@@ -136,12 +214,7 @@ def test_an_account_is_deleted_kept_after_all_and_deleted_for_good(serve, comman
         assert not server.can_log_in("john")
 
     deletes()
-    text, page = smtp.arrives("john", "will be deleted").iter_parts()
-    (link,) = set(re.findall(r"https://app\.example/\S+", text.get_content()))
-    assert set(re.findall(r'href="([^"]+)"', html.unescape(page.get_content()))) == {link}
-    found = re.fullmatch(r"https://app\.example/undo-deletion/([\w-]+)/([\w-]+)", link)
-    assert found
-    undo = {"uidb64": found[1], "token": found[2]}
+    undo = linked(smtp.arrives("john", "will be deleted"), "undo-deletion")
     undone = server.post("/api/auth/undo-deletion/", undo)
     assert (undone.status_code, undone.json()) == (200, {"message": "Account deletion undone successfully"})
     assert "stays" in smtp.arrives("john", "stays")["Subject"]
@@ -158,6 +231,6 @@ def test_an_account_is_deleted_kept_after_all_and_deleted_for_good(serve, comman
     assert server.rows("SELECT username FROM users") == [("mary",)]
     assert server.post("/api/auth/undo-deletion/", undo).status_code == 400
     server.register("john")
-    assert server.rows("SELECT id FROM users WHERE username = ?", "john") == [(3,)]
+    assert server.rows("SELECT id FROM users WHERE username = ?", "john") == [(mary + 1,)]
     assert server.stop() == 0
     assert " ERROR " not in server.text
