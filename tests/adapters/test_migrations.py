@@ -1076,7 +1076,7 @@ async def test_code_of_this_release_works_on_the_expanded_schema_of_a_newer_one(
             purged = Purged(
                 sessions=6,
                 devices=2,
-                one_time_tokens=2,
+                one_time_tokens=4,
                 login_codes=0,
                 dead_letters=0,
                 rate_limits=7,

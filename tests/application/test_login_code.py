@@ -13,7 +13,14 @@ import pytest
 from tests.application.world import BROWSER, NEW_PASSWORD, UNLIMITED, LoginCode, World
 
 from identity.application.mail import MailKind
-from identity.domain.errors import InvalidInput, LoginRefused, MailDeferred, Throttled
+from identity.domain.errors import (
+    AccessTokenRefused,
+    InvalidInput,
+    LoginRefused,
+    MailDeferred,
+    OneTimeTokenRefused,
+    Throttled,
+)
 from identity.domain.events import LoggedIn, LoggedInByCode
 from identity.domain.login_code import LIFETIME, MOST_TRIES
 from identity.domain.names import EmailAddress
@@ -292,6 +299,8 @@ class TestGuessing:
     async def test_counts_with_wrong_passwords(self) -> None:
         world = World()
         await world.registered("alice")
+        await world.request_verification(email="alice@example.com")
+        await world.verified(await world.verification_link())
         code = await world.login_code()
         for _ in range(3):
             with pytest.raises(LoginRefused):
@@ -344,3 +353,26 @@ async def test_a_code_of_an_address_that_was_given_up_meanwhile_begins_no_sessio
     world.confirm_login_code = replace(honest, limiter=Limiter(honest.limiter))
     assert await is_refused(world, code)
     assert "LoggedInByCode" not in world.happened
+
+
+class TestAnAccountThatSomebodyElseOpened:
+    """With the address of one who then logs in by a code, which shows that the address is theirs."""
+
+    async def test_keeps_none_of_their_ways_in(self, world: World) -> None:
+        before = await world.logged_in("alice")
+        link = await world.confirmation_link(before, "thief@example.net")
+        assert await confirmed(world, await world.login_code())
+        with pytest.raises(LoginRefused):
+            await world.logged_in("alice")
+        with pytest.raises(AccessTokenRefused):
+            await world.principal(before)
+        with pytest.raises(OneTimeTokenRefused):
+            await world.confirm_email_change(**link.parts())
+
+    async def test_keeps_them_all_once_the_address_was_verified(self, world: World) -> None:
+        await world.request_verification(email="alice@example.com")
+        await world.verified(await world.verification_link())
+        before = await world.logged_in("alice")
+        assert await confirmed(world, await world.login_code())
+        assert await world.logged_in("alice")
+        assert await world.principal(before)

@@ -150,7 +150,7 @@ class TestALinkVerifies:
         with pytest.raises(OneTimeTokenRefused):  # the change voided it
             await optional.verified(link)
 
-    async def test_and_a_later_one_leaves_the_moment_as_it_was(self, world: World) -> None:
+    async def test_and_a_later_one_is_void(self, world: World) -> None:
         await world.registered()
         await world.request_verification(email="alice@example.com")
         first = await world.verification_link()
@@ -159,7 +159,8 @@ class TestALinkVerifies:
         await world.verified(first)
         at = world.clock.now()
         world.clock.advance(timedelta(minutes=1))
-        await world.verified(second)
+        with pytest.raises(OneTimeTokenRefused):
+            await world.verified(second)
         assert (await world.stored_user()).email_verified_at == at
 
 
@@ -382,7 +383,8 @@ class TestRegisteringWhereVerificationIsRequired:
         await required.delivered()
         await opened(required, "bob", former.value)
         (mail,) = await required.delivered()
-        assert (mail.to.value, "already" in mail.subject) == ("alice@example.com", True)
+        # To the address, not to the account's, whose owner may have nothing to do with it.
+        assert (mail.to.value, "already" in mail.subject) == ("former@example.com", True)
 
     async def test_no_more_than_five_such_mails_go_to_an_owner_in_a_day(self, required: World) -> None:
         await required.registered("alice")

@@ -389,3 +389,10 @@ class TestWhichAddressesAreTheSame:
 
     def test_what_is_stored_is_not_judged_again(self) -> None:
         assert EmailAddress('"no longer"@allowed').local_part == '"no longer"'
+
+
+def test_a_username_is_an_address_only_where_no_other_address_could_be_the_same_username() -> None:
+    wide = "alic\uff45@example.com"
+    assert Username("Alice@example.com").is_address(EmailAddress("alice@example.com"))
+    assert not Username(wide).is_address(EmailAddress(wide))
+    assert Username.of_address(EmailAddress(wide)) is None

@@ -303,7 +303,7 @@ def test_a_registration_whose_connection_is_cut_is_done_or_not_done(service, dat
     assert had_no_error(service)
 
 
-COMMIT = {"postgresql": b"COMMIT;", "mariadb": b"COMMIT"}
+COMMIT = {"postgresql": b"COMMIT\0", "mariadb": b"COMMIT"}
 
 
 def test_after_an_unknown_outcome_trying_again_finds_the_account_there_once(service, database, way):

@@ -217,9 +217,9 @@ async def _follow(uow: UnitOfWork, user: User, link: OneTimeToken, *, at: dateti
     changed = await uow.users.save(user.with_email(link.email, at=at))
     if not await uow.one_time_tokens.spend(link.digest, purpose=link.purpose, user_id=user.id, at=at):
         raise OneTimeTokenRefused
-    # A name that is the address is that of whoever has it.
-    is_one_name = changed.username.is_address(changed.email)
-    for name in [changed.email] if is_one_name else [changed.email, changed.username]:
-        if await uow.reservations.is_held(name, besides=user.id):
-            raise OneTimeTokenRefused
+    is_held = await uow.reservations.is_held(changed.email, besides=user.id)
+    if not changed.username.is_address(changed.email):  # else it is that of whoever has the address
+        is_held = is_held or await uow.reservations.is_held(changed.username, besides=user.id)
+    if is_held:
+        raise OneTimeTokenRefused
     return changed

@@ -20,7 +20,7 @@ from identity.application.ports import (
 from identity.application.sessions import BeginSession, SignTokens
 from identity.application.throttling import ANOTHER_TURN_AFTER, Buckets, CountRequest, Request
 from identity.domain.errors import Conflict, InvalidInput, LoginRefused, Throttled, Unavailable
-from identity.domain.events import EmailVerified, LoggedInByCode
+from identity.domain.events import LoggedInByCode
 from identity.domain.login_code import DIGITS, LIFETIME, MOST_TRIES, CodeDigests, LoginCode
 from identity.domain.names import EmailAddress
 from identity.domain.secrets import NO_PASSWORD, Digest, Secret
@@ -106,7 +106,9 @@ class MintLoginCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmLoginCode:
-    """Begins a session for the account whose address the code was mailed to, which is verified by that.
+    """Begins a session for the account whose address the code was mailed to, which is verified by that. If it
+    was not before, its password is gone, and so are its other sessions and links: whoever set it did not
+    show that the address is theirs.
 
     A request has five tries, and so has one for an address of nobody. Its code is void once the account's
     password is set anew. Failures are counted with those of passwords.
@@ -174,16 +176,8 @@ class ConfirmLoginCode:
         if stored is None or stored.email.key != user.email.key:
             raise Conflict("the account's address was changed while a code was judged")
         if not stored.is_verified:
-            await self._take_over(uow, stored, session, client=client, at=at)
+            # Whoever opened the account may not be who reads its mail: what they have of it ends.
+            await uow.users.save(stored.verified(at=at).with_password(NO_PASSWORD, at=at))
+            await uow.sessions.revoke_all(user.id, at=at, besides=session.id)
+            await uow.one_time_tokens.void(user.id, at=at)
         return session
-
-    async def _take_over(
-        self, uow: UnitOfWork, user: User, session: Session, *, client: Client, at: datetime
-    ) -> None:
-        """Whoever opened the account may not be who reads its mail: what they have of it ends."""
-        await uow.users.save(user.verified(at=at).with_password(NO_PASSWORD, at=at))
-        await uow.sessions.revoke_all(user.id, at=at, besides=session.id)
-        await uow.one_time_tokens.void(user.id, at=at)
-        await uow.audit_log.append(
-            EmailVerified(at=at, user_id=user.id, session_id=session.id, client=client)
-        )

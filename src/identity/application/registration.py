@@ -58,19 +58,15 @@ class JudgeRegistration:
                 address = EmailAddress.parse(email)
             except Malformed as malformed:
                 problems["email"] = malformed.problems
-        if (
-            name is not None
-            and name.looks_like_an_address
-            and not (address is not None and name.is_address(address))
-        ):
+        is_one_name = name is not None and address is not None and name.is_address(address)
+        if name is not None and name.looks_like_an_address and not is_one_name:
             problems["username"] = (USERNAME_CHARACTERS,)
         async with self.read() as uow:
             if name is not None and "username" not in problems:
                 # Both are asked, or the time would tell whether there is an account behind the name.
                 holder, is_held = await uow.users.with_username(name), await uow.reservations.is_held(name)
                 # Of a name that is the address itself it is told no more than of the address.
-                is_told = self.tells_of_addresses or address is None or not name.is_address(address)
-                if is_held or (is_told and holder is not None):
+                if is_held or (holder is not None and (self.tells_of_addresses or not is_one_name)):
                     problems["username"] = (UsernameTaken.message,)
             if address is not None and self.tells_of_addresses and await _is_taken(uow, address):
                 problems["email"] = (EmailTaken.message,)

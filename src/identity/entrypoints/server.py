@@ -9,6 +9,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator
 from types import FrameType
 from typing import Any
@@ -132,8 +133,10 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         timeout_worker_healthcheck=GRACE,  # a worker that is slow to start is not a dead one
     )
     # uvicorn raises the signal that stopped it once more when it is done, but an orderly stop is no failure.
+    # Before uvicorn takes them over, a signal ends the start.
     for number in STOPPING_SIGNALS:
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda *_: sys.exit(0))
+    _announce(settings, listener)
     if settings.workers > 1:
         Workers(config, [listener]).run()
     else:
@@ -145,12 +148,15 @@ def listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     listener.set_inheritable(True)
+    return listener
+
+
+def _announce(settings: Settings, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     log.info("running on http://%s (its API is described at /api/schema/)", address)
     shown = {row.name: row.value for row in describe(settings)}
     log.info("accounts in %s, mail by %s", shown["IDENTITY_DATABASE_URL"], shown["IDENTITY_MAIL_URL"])
-    return listener
 
 
 @contextlib.asynccontextmanager
