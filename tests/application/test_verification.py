@@ -228,10 +228,21 @@ class TestALoginOfAnUnverifiedAccount:
     ) -> None:
         await opened(required)
         await required.delivered()
-        await refused(required)
         await refused(required, "alice@example.com")
         await required.verified(await required.verification_link())
         await required.logged_in()
+
+    async def test_is_mailed_a_link_for_each_right_password_as_many_intents_as_wrong_ones_put(
+        self, required: World
+    ) -> None:
+        """An intent that was none, because one waits already, would tell by its time which was right."""
+        await opened(required)
+        await required.delivered()
+        for name in ("alice", "nobody"):
+            for _ in range(2):
+                await refused(required, name)
+        assert required.waiting == ["verify_email"] * 4
+        assert [message.to.value for message in await required.delivered()] == ["alice@example.com"] * 2
 
     async def test_with_a_wrong_password_is_just_refused(self, required: World) -> None:
         await opened(required)

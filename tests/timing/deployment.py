@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import re
 import socket
@@ -12,16 +13,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from tests.server.conftest import Commands, Server
 from tests.timing.hashers import CheapHasher
 
 from identity.container import build_container
+from identity.domain.login_code import LoginCode
 from identity.domain.names import EmailAddress, Username
-from identity.domain.secrets import PasswordHash, Secret
+from identity.domain.secrets import Digest, PasswordHash, Secret
 from identity.domain.user import NewUser, User, user_reference
 from identity.settings import Settings
 
@@ -29,6 +32,8 @@ PASSWORD, WRONG_PASSWORD = "yourpassword123", "yourpassword124"
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
 _SOON = 20.0  # seconds; generous, for machines that do something else besides
+_AT_ONCE = 100  # accounts of each kind; a transaction has to end in time
+_LONG = timedelta(days=1)  # than which no measurement takes longer
 
 
 @dataclass
@@ -38,11 +43,12 @@ class Connection:
     port: int
     _socket: socket.socket | None = None
 
-    def post(self, path: str, body: object) -> tuple[int, float]:
+    def post(self, path: str, body: object, *, access: str | None = None) -> tuple[int, float]:
         """The status of the answer, and how many milliseconds it took from the first octet to the last."""
         content = json.dumps(body).encode()
+        authorization = "" if access is None else f"Authorization: Bearer {access}\r\n"
         request = (
-            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{authorization}"
             f"Content-Length: {len(content)}\r\n\r\n"
         ).encode() + content
         if self._socket is None:
@@ -70,17 +76,37 @@ class Deployment:
 
     server: Server
     count: int
-    """Of the accounts that may log in."""
+    """Of the accounts of each kind."""
     users: list[User] = field(default_factory=list)
+    """The known ones; none has a higher id than the last of them."""
+    _names: Iterator[int] = field(default_factory=itertools.count)
 
     def known(self, number: int) -> str:
+        """Of an account whose address is not verified."""
         return f"known-{number % self.count:05}"
+
+    def verified(self, number: int) -> str:
+        return f"verif-{number % self.count:05}"
 
     def nobody(self, number: int) -> str:
         return f"other-{number % self.count:05}"
 
     def disabled(self, number: int) -> str:
         return f"disab-{number % self.count:05}"
+
+    def new(self) -> str:
+        """A name that nobody has had, another one each time."""
+        return f"fresh-{next(self._names):05}"
+
+    @staticmethod
+    def request(name: str) -> str:
+        """What somebody was answered who asked for a code to log in with at this name's address."""
+        return f"{name:A>43}"
+
+    @cached_property
+    def access(self) -> str:
+        """Of a session of a verified account."""
+        return self.server.log_in(self.verified(0))["access"]
 
     @property
     def reference(self) -> str:
@@ -101,16 +127,29 @@ class Deployment:
         password_hash = await CheapHasher().hash(Secret(PASSWORD))
         now = datetime.now(UTC)
         try:
-            async with container.begin()() as uow:
-                self.users = [
-                    await uow.users.add(_account(self.known(number), password_hash, now))
-                    for number in range(self.count)
-                ]
-                for number in range(self.count):
-                    disabled = await uow.users.add(_account(self.disabled(number), password_hash, now))
-                    await uow.users.save(disabled.disabled(at=now))
+            for first in range(0, self.count, _AT_ONCE):
+                async with container.begin()() as uow:
+                    for number in range(first, min(first + _AT_ONCE, self.count)):
+                        disabled = await uow.users.add(_account(self.disabled(number), password_hash, now))
+                        await uow.users.save(disabled.disabled(at=now))
+                        verified = _account(self.verified(number), password_hash, now)
+                        await uow.users.add(replace(verified, email_verified_at=now))
+                        known = _account(self.known(number), password_hash, now)
+                        self.users.append(await uow.users.add(known))
+                        # As when the mail has left, which it does for an account only.
+                        await uow.login_codes.add(self._code(self.known(number), Digest(bytes(32)), now))
+                        await uow.login_codes.add(self._code(self.nobody(number), None, now))
         finally:
             await container.storage().dispose()
+
+    def _code(self, name: str, digest: Digest | None, at: datetime) -> LoginCode:
+        return LoginCode(
+            request=Secret(self.request(name)).digest(),
+            email_key=_address(name).key,
+            created_at=at,
+            expires_at=at + _LONG,
+            digest=digest,
+        )
 
 
 @contextmanager
@@ -163,7 +202,11 @@ def no_mail_server() -> Iterator[str]:
 def _account(name: str, password_hash: PasswordHash, at: datetime) -> NewUser:
     return NewUser(
         username=Username.parse(name),
-        email=EmailAddress.parse(f"{name}@example.com"),
+        email=_address(name),
         password_hash=password_hash,
         joined_at=at,
     )
+
+
+def _address(name: str) -> EmailAddress:
+    return EmailAddress.parse(f"{name}@example.com")

@@ -23,6 +23,7 @@ class Kind:
     status: int
     body: Callable[[Deployment, int], dict[str, str]]
     """Of the request of this number. It is as long as that of every kind it is compared with."""
+    is_signed_in: bool = False
 
 
 def _login(name: Callable[[Deployment, int], str], password: str = WRONG_PASSWORD, status: int = 401) -> Kind:
@@ -42,11 +43,11 @@ def _first(name: Callable[[Deployment, int], str]) -> Callable[[Deployment, int]
     return lambda asked, number: name(asked, 0)
 
 
-def _forgot(name: Callable[[Deployment, int], str]) -> Kind:
+def _mail(name: Callable[[Deployment, int], str], path: str = "/api/auth/forgot-password/") -> Kind:
     # Another address each time: a second mail to one address is none while the first waits, and no account
     # gets more than five a day.
     return Kind(
-        "/api/auth/forgot-password/",
+        path,
         200,
         lambda asked, number: {"email": _address(name)(asked, number)},
     )
@@ -60,6 +61,40 @@ def _reset(reference: Callable[[Deployment], str]) -> Kind:
     )
 
 
+def _register(email: Callable[[Deployment, int], str]) -> Kind:
+    # A free address leaves an account behind, a taken one does not. As the order of the two is drawn, both
+    # meet a table that is as full, and neither its own account: the username is new each time.
+    return Kind(
+        "/api/auth/register/",
+        201,
+        lambda asked, number: {
+            "username": asked.new(),
+            "email": _address(email)(asked, number),
+            "password": PASSWORD,
+        },
+    )
+
+
+def _confirm(name: Callable[[Deployment, int], str]) -> Kind:
+    # Another request each time: one has five tries.
+    return Kind(
+        "/api/auth/login-code/confirm/",
+        401,
+        lambda asked, number: {"request": asked.request(name(asked, number)), "code": "00000000"},
+    )
+
+
+def _change(name: Callable[[Deployment, int], str]) -> Kind:
+    return Kind(
+        "/api/user/change-email/",
+        200,
+        lambda asked, number: {"new_email": _address(name)(asked, number), "password": PASSWORD},
+        is_signed_in=True,
+    )
+
+
+RESEND, CODE = "/api/auth/resend-verification/", "/api/auth/login-code/"
+
 # The answers to the warm-up are not looked at: it may bring about the state that a kind is about.
 KINDS = {
     "unknown name": _login(Deployment.nobody),
@@ -72,10 +107,22 @@ KINDS = {
     "throttled, unknown": _login(_first(Deployment.nobody), status=429),
     "throttled, wrong password": _login(_first(Deployment.known), status=429),
     "throttled, disabled": _login(_first(Deployment.disabled), PASSWORD, status=429),
-    "forgotten by nobody": _forgot(Deployment.nobody),
-    "forgotten": _forgot(Deployment.known),
+    "forgotten by nobody": _mail(Deployment.nobody),
+    "forgotten": _mail(Deployment.known),
     "reset of nobody": _reset(lambda asked: asked.nobodys_reference),
     "reset with a wrong token": _reset(lambda asked: asked.reference),
+    "right password, unverified": _login(Deployment.known, PASSWORD),
+    "link for nobody": _mail(Deployment.nobody, RESEND),
+    "link for an unverified account": _mail(Deployment.known, RESEND),
+    "link for a verified account": _mail(Deployment.verified, RESEND),
+    "registers a free address": _register(lambda asked, number: asked.new()),
+    "registers a taken address": _register(Deployment.known),
+    "code for nobody": _mail(Deployment.nobody, CODE),
+    "code for an account": _mail(Deployment.known, CODE),
+    "wrong code of nobody": _confirm(Deployment.nobody),
+    "wrong code of an account": _confirm(Deployment.known),
+    "changes to a free address": _change(Deployment.nobody),
+    "changes to a taken address": _change(Deployment.known),
 }
 
 FOLLOWER = KINDS["unknown name"]
@@ -98,6 +145,15 @@ FOR_THROTTLED: tuple[Pair, ...] = (
     ("throttled, unknown", "throttled, disabled"),
 )
 FOR_MAIL: tuple[Pair, ...] = (("forgotten by nobody", "forgotten"),)
+FOR_ADDRESSES: tuple[Pair, ...] = (
+    ("unknown name", "right password, unverified"),
+    ("link for nobody", "link for an unverified account"),
+    ("link for nobody", "link for a verified account"),
+    ("registers a free address", "registers a taken address"),
+    ("code for nobody", "code for an account"),
+    ("wrong code of nobody", "wrong code of an account"),
+    ("changes to a free address", "changes to a taken address"),
+)
 
 
 def measure(
@@ -113,7 +169,11 @@ def measure(
         for number in range(WARM_UP + pairs):
             for side in chance.sample((0, 1), 2):
                 kind = kinds[side]
-                status, milliseconds = connection.post(kind.path, kind.body(asked, start + number))
+                status, milliseconds = connection.post(
+                    kind.path,
+                    kind.body(asked, start + number),
+                    access=asked.access if kind.is_signed_in else None,
+                )
                 if number < WARM_UP:
                     continue
                 assert status == kind.status, (pair[side], status)

@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.timing.deployment import deployment, mail_server, no_mail_server
-from tests.timing.measuring import CONTROL, FOR_LOGINS, FOR_MAIL, FOR_THROTTLED, WARM_UP, Pair, measure
+from tests.timing.measuring import (
+    CONTROL,
+    FOR_ADDRESSES,
+    FOR_LOGINS,
+    FOR_MAIL,
+    FOR_THROTTLED,
+    WARM_UP,
+    Pair,
+    measure,
+)
 from tests.timing.statistics import Difference
 
 ATTEMPTS = {True: 5, False: 3, None: 1}
@@ -38,6 +47,11 @@ class Site:
 SITES = (
     Site(name="as it is", pairs=(CONTROL, *FOR_LOGINS, *FOR_MAIL)),
     Site(name="throttled", pairs=FOR_THROTTLED, settings={"login_free_failures": 1, "login_failures": 1}),
+    Site(
+        name="addresses verified",
+        pairs=FOR_ADDRESSES,
+        settings={"email_verification": "required", "login_code": "true", "access_lifetime": "1d"},
+    ),
     Site(name="mail server up", pairs=FOR_MAIL, mail=mail_server),
     Site(name="mail server down", pairs=FOR_MAIL, mail=no_mail_server),
     Site(name="planted: no dummy hash", pairs=FOR_LOGINS[:1], hasher="NoDummyHash", leaks=True),

@@ -90,12 +90,14 @@ class LogIn:
             return await uow.users.with_username(name), name.key
 
     async def _send_link(self, user: User | None) -> None:
-        nobody = self.randomness.identifier()
+        intent_id = self.randomness.identifier()
         intent = MailIntent(
-            id=self.randomness.identifier(),
+            id=intent_id,
             kind=MailKind.VERIFY_EMAIL,
             created_at=self.clock.now(),
-            email_key=nobody if user is None else user.email.key,
+            email_key=intent_id if user is None else user.email.key,
+            # A mail for each: that nothing was written, as one waits already, would show in the time.
+            values={"request": intent_id},
         )
         async with self.begin() as uow:
             await uow.outbox.put(intent)

@@ -88,7 +88,8 @@ class MailIntent:
 
     @property
     def request(self) -> str:
-        """The digest of the one request that it answers, in hexadecimal; empty where one mail answers all."""
+        """The one request that it answers, in hexadecimal: of a code, its digest. Empty where one mail
+        answers all."""
         return self.values.get("request", "")
 
     @property

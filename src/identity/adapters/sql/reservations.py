@@ -47,7 +47,8 @@ class SqlReservations:
 
     async def hold(self, name: Username | EmailAddress, *, user_id: int | None, until: datetime) -> None:
         own = _this(name) | {"account": user_id, "until": until}
-        if user_id is not None and (await self.connection.execute(_EXTEND, own)).rowcount == 1:
+        # Also for nobody, who has none: a registration is not to tell by its time for whom a name is held.
+        if (await self.connection.execute(_EXTEND, own)).rowcount == 1:
             return
         row = {"kind": own["of_kind"], "key": name.key, "user_id": user_id, "expires_at": until}
         try:
