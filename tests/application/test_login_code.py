@@ -355,6 +355,7 @@ async def test_a_code_of_an_address_that_was_given_up_meanwhile_begins_no_sessio
     assert "LoggedInByCode" not in world.happened
 
 
+@pytest.mark.usefixtures("alice")
 class TestAnAccountThatSomebodyElseOpened:
     """With the address of one who then logs in by a code, which shows that the address is theirs."""
 
