@@ -488,6 +488,7 @@ TRACES: dict[Scenario, list[str]] = {
     undoes_the_deletion: ["audit_log.append", "outbox.put"],
     erases_accounts: ["audit_log.append", "audit_log.forget_clients"],
 }
+MAILED_WITH_EACH_REFUSAL = {logs_in_before_it_is_verified}
 REFUSED = {
     fails_to_log_in,
     logs_in_before_it_is_verified,

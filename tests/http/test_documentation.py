@@ -375,8 +375,8 @@ class Service:
 
     def mailed_code(self):
         self.deliver_mail()
-        [groups] = re.findall(r"^ +(\d{4}) (\d{4})$", self.container.mailer().sent[-1].text, re.MULTILINE)
-        return " ".join(groups)
+        mails = "".join(mail.text for mail in self.container.mailer().sent)
+        return " ".join(re.findall(r"^ +(\d{4}) (\d{4})$", mails, re.MULTILINE)[-1])
 
 
 @pytest.fixture
