@@ -21,6 +21,7 @@ from tests.application.world import (
     World,
 )
 
+from identity.application.composing import LINKS_A_DAY
 from identity.domain.errors import (
     AccessTokenRefused,
     Conflict,
@@ -179,6 +180,16 @@ class TestASuperuser:
         pairs = [await self.superuser(world, name) for name in ("root", "other")]
         outcomes = await asyncio.gather(*(deleted(world, pair) for pair in pairs), return_exceptions=True)
         assert sorted(type(outcome).__name__ for outcome in outcomes) == ["LastSuperuser", "datetime"]
+
+
+class TestAThiefWhoKnowsThePassword:
+    async def test_cannot_delete_it_so_often_that_the_owner_gets_no_link_any_more(
+        self, world: World, alice: User
+    ) -> None:
+        for _ in range(LINKS_A_DAY + 2):
+            await deleted(world, await world.logged_in("alice"))
+            await undone(world, await world.undo_link())
+            await world.delivered()
 
 
 class TestUndoing:

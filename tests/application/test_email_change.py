@@ -21,6 +21,7 @@ from tests.application.world import (
 
 from identity.application.composing import LINKS_A_DAY
 from identity.application.email_change import CONFIRMED_WITHIN, NO_USERNAME, OWN_ADDRESS, UNDONE_WITHIN
+from identity.application.throttling import NOTICES_A_DAY
 from identity.domain.errors import (
     AccessTokenRefused,
     IncorrectPassword,
@@ -183,6 +184,20 @@ class TestNoMailIsSentToTheNewAddress:
         await ask(world, pair)
         await world.disable(alice)
         assert await world.delivered() == []
+
+
+class TestAStranger:
+    async def test_gets_no_more_than_a_few_mails_a_day_however_many_accounts_ask(self, world: World) -> None:
+        mails = 0
+        for number in range(3):
+            await world.registered(f"mallory{number}")
+            pair = await world.logged_in(f"mallory{number}")
+            for _ in range(3):
+                await world.request_email_change(
+                    principal=await world.principal(pair), new_email="stranger@example.net", password=PASSWORD
+                )
+                mails += sum(mail.to.value == "stranger@example.net" for mail in await world.delivered())
+        assert mails == NOTICES_A_DAY.limit
 
 
 class TestConfirmingAnAddress:
@@ -458,6 +473,17 @@ class TestWhoeverTookAnAccountOver:
         await world.undo_email_change(**link.parts())
         user = await world.stored_user(OLD)  # the username follows
         assert user.email.value == OLD
+
+    async def test_cannot_keep_it_by_the_username_that_the_address_would_be(
+        self, world: World, link: ResetLink, pair: TokenPair
+    ) -> None:
+        await world.update_profile(principal=await world.principal(pair), username=NEW)
+        alike = OLD.replace("e", "\uff45", 1)  # another address, and as a username the same
+        with pytest.raises(InvalidInput):
+            await world.registered(alike, alike)
+        await world.register_blindly(username=OLD, email=OLD, password=PASSWORD)
+        await world.undo_email_change(**link.parts())
+        assert (await world.stored_user(OLD)).email.value == OLD
 
     async def test_cannot_keep_it_by_a_further_change(
         self, world: World, link: ResetLink, pair: TokenPair

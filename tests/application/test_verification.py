@@ -315,6 +315,21 @@ class TestRegisteringWhereVerificationIsRequired:
         assert required.storage.events[-1] == expected
         assert len(required.state().users) == 1
 
+    async def test_a_username_that_is_the_address_tells_no_more_than_the_address(
+        self, required: World
+    ) -> None:
+        await required.registered("alice@example.com", "alice@example.com")
+        await required.delivered()
+        for name in ("alice@example.com", "free@example.com"):
+            await opened(required, name, name)
+            with pytest.raises(InvalidInput) as refusal:
+                await opened(required, name, name)
+            assert refusal.value.fields == {"username": (UsernameTaken.message,)}
+        assert {mail.to.value for mail in await required.delivered()} == {
+            "alice@example.com",
+            "free@example.com",
+        }
+
     async def test_the_username_is_reserved_either_way(self, required: World) -> None:
         await required.registered("alice")
         await opened(required, "free")
