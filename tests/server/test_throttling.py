@@ -34,9 +34,11 @@ def test_of_five_hundred_wrong_passwords_at_once_ten_are_evaluated(service, veri
     service = service(login_free_failures=10, login_failures=10)
     service.register("john")
     outcomes = Counter()
-    for _ in range(2):
+    for _ in range(6):  # a busy machine has no turn for most of them
         answers = service.at_once([wrong("john", number) for number in range(500)])
         outcomes.update(answer.status for answer in answers)
+        if outcomes[429]:
+            break
     assert outcomes.keys() <= {401, 429, 503}
     assert 0 < outcomes[401] <= verified() <= 10
     assert outcomes[429] > 0

@@ -154,9 +154,9 @@ def listen(settings: Settings) -> socket.socket:
 def _announce(settings: Settings, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    log.info("running on http://%s (its API is described at /api/schema/)", address)
     shown = {row.name: row.value for row in describe(settings)}
     log.info("accounts in %s, mail by %s", shown["IDENTITY_DATABASE_URL"], shown["IDENTITY_MAIL_URL"])
+    log.info("running on http://%s (its API is described at /api/schema/)", address)
 
 
 @contextlib.asynccontextmanager
