@@ -41,7 +41,7 @@ class Users(Protocol):
         """The same, and True; or the account that has the address, or for which it is reserved, and False.
 
         Raises:
-            UsernameTaken: as above.
+            UsernameTaken: as above, but not by the account that is found, where the name is the address.
         """
 
     async def get(self, user_id: int) -> User | None: ...

@@ -31,10 +31,9 @@ class MemoryUsers:
         if holder is None:
             return await self.add(user), True
         self._find_unreserved(user.username)
-        is_one_name = user.username.is_address(user.email)
-        if state.usernames.get(user.username.key, holder if is_one_name else None) != (
-            holder if is_one_name else None
-        ):
+        named = state.usernames.get(user.username.key)
+        is_holders = named == holder and user.username.is_address(user.email)
+        if named is not None and not is_holders:
             self.view.end()
             raise UsernameTaken
         return state.users[holder], False

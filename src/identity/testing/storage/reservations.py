@@ -173,6 +173,12 @@ class ReservationsBehaviour(StorageTests):
         async with storage.read() as uow:
             assert await uow.users.with_email(EmailAddress("free@example.org")) is None
 
+    async def test_the_account_whose_username_is_its_address_is_found_by_both(self, storage: Storage) -> None:
+        ann = await add_user(storage, "ann@example.org", email="ann@example.org")
+        for name in ("ann@example.org", "ANN@example.org"):
+            async with storage.begin() as uow:
+                assert await uow.users.add_or_find(new_user(name, email=name)) == (ann, False)
+
     async def test_an_account_is_erased_with_all_that_is_its_own(self, storage: Storage) -> None:
         ann, bob = await add_user(storage, "ann"), await add_user(storage, "bob")
         for user in (ann, bob):
