@@ -372,6 +372,14 @@ class FindsBeforeTheUsername(Repository):
         return (found, False) if found else await self.honest.add_or_find(user)
 
 
+class RefusesTheNameOfTheFound(Repository):
+    async def add_or_find(self, user: NewUser) -> tuple[User, bool]:
+        if await self.honest.with_username(user.username):
+            self.honest.view.end()
+            raise UsernameTaken
+        return await self.honest.add_or_find(user)
+
+
 class ErasesTheAccountAlone(Repository):
     async def erase(self, user: User) -> bool:
         state = self.honest.view.changed()
@@ -1002,6 +1010,7 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "an account is added with a reserved name": partial(Broken, users=AddsWhateverIsReserved),
     "a former address finds nobody": partial(Broken, users=FindsNoFormerAddress),
     "a found address hides a taken username": partial(Broken, users=FindsBeforeTheUsername),
+    "a found account's own name is refused": partial(Broken, users=RefusesTheNameOfTheFound),
     "sessions and mail outlive their account": partial(Broken, users=ErasesTheAccountAlone),
     "an account that was changed is erased": partial(Broken, users=ErasesWhatWasChanged),
     "whoever comes later holds a name": partial(Broken, reservations=HoldsForTheLatest),

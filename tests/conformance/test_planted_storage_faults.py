@@ -83,6 +83,9 @@ CAUGHT_BY: Mapping[str, str] = {
     "a found address hides a taken username": (
         "ReservationsBehaviour.test_a_username_is_refused_whether_or_not_the_address_is_found"
     ),
+    "a found account's own name is refused": (
+        "ReservationsBehaviour.test_the_account_whose_username_is_its_address_is_found_by_both"
+    ),
     "sessions and mail outlive their account": (
         "ReservationsBehaviour.test_an_account_is_erased_with_all_that_is_its_own"
     ),
