@@ -104,7 +104,7 @@ class SqlStorage:
             self._writers.discard(task)
 
     def _refuse_nesting(self) -> None:
-        if asyncio.current_task() in self._writers:
+        if self._writers and asyncio.current_task() in self._writers:
             raise RuntimeError("a unit of work inside a unit of work")
 
     @asynccontextmanager

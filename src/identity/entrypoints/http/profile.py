@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Self
 
@@ -43,12 +42,17 @@ class ProfileAnswer(msgspec.Struct):
 
     @classmethod
     def of(cls, profile: Profile) -> Self:
-        seconds = replace(
-            profile,
+        return cls(
+            id=profile.id,
+            username=profile.username,
+            email=profile.email,
+            email_verified=profile.email_verified,
+            display_name=profile.display_name,
+            locale=profile.locale,
+            time_zone=profile.time_zone,
             date_joined=in_seconds(profile.date_joined),
             last_updated=in_seconds(profile.last_updated),
         )
-        return cls(**asdict(seconds))
 
 
 class ProfileChange(msgspec.Struct):
