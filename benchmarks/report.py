@@ -39,6 +39,23 @@ def report(samples: Sequence[Sample], about: Mapping[str, str], choices: Mapping
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
+def quoted(samples: Sequence[Sample]) -> str:
+    """What the README says of a run: rates on PostgreSQL, and how many times those of others they are."""
+    rows = []
+    for workload, subjects in SUBJECTS.items():
+        of_it = having(samples, suite="side by side", database="postgresql", workload=workload)
+        ours = having(of_it, subject="identity")
+        rates, floors = spread(sample["per_second"] for sample in ours), set(subjects) & {"hashing", "d1"}
+        times = {
+            subject: spread(ratios(ours, having(of_it, subject=subject), "per_second"))
+            for subject in subjects
+        }
+        compared = [times.get(subject) for subject in ("django", "fastapi-users", *(floors or ["none"]))]
+        rows.append([workload, *("-" if each is None else shown(each.median) for each in (rates, *compared))])
+    head = ["", "requests/s", "times Django + DRF + SimpleJWT", "times fastapi-users", "times its floor"]
+    return table(head, rows)
+
+
 def _head(about: Mapping[str, str], choices: Mapping[str, str]) -> str:
     settings = ", ".join(f"`{name}={value}`" for name, value in SETTINGS.items())
     lines = [f"- {name}: {value}" for name, value in {**about, **choices}.items()]
