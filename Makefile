@@ -26,7 +26,8 @@ fuzz: $(INSTALLED) ## random requests, for FUZZ_SECONDS=300 with each of three f
 
 faults: $(INSTALLED) ## let every call fail and every write be the last, all of them; a table of the points
 	FAULTS=all $(BIN)/python -m pytest -q -n auto --dist worksteal \
-		tests/application/test_every_call_fails_once.py tests/server/test_kill_at_every_write.py
+		tests/application/test_every_call_fails_once.py tests/server/test_kill_at_every_write.py \
+		tests/adapters/test_migrations.py
 
 timing: $(INSTALLED) ## look for accounts that the time of an answer gives away; TIMING_PAIRS=1000 TIMING_JSON=1
 	@$(BIN)/python -m tests.timing

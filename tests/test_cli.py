@@ -263,10 +263,17 @@ def test_a_port_that_a_container_platform_has_set_is_named_as_the_culprit() -> N
 
 
 @pytest.mark.parametrize("mailer", ["nowhere.at_all:Mailer", "identity.container:Nobody"])
-@pytest.mark.parametrize("command", ["mail-test john@example.com", "deliver-mail --once", "serve"])
+@pytest.mark.parametrize("command", ["mail-test john@example.com", "deliver-mail --once"])
 def test_a_mailer_class_that_is_not_there_is_a_wrong_setting(command: str, mailer: str) -> None:
+    result = identity(*command.split(), IDENTITY_MAIL_URL=mailer)
+    assert result.exit_code == 78, result.output
+    assert "IDENTITY_MAIL_URL" in result.stderr
+
+
+@pytest.mark.parametrize("mailer", ["nowhere.at_all:Mailer", "identity.container:Nobody"])
+def test_a_server_does_not_start_without_its_mailer_class(mailer: str) -> None:
     run = subprocess.run(
-        [IDENTITY, *command.split()],
+        [IDENTITY, "serve"],
         env=os.environ | {"IDENTITY_MAIL_URL": mailer, "IDENTITY_PORT": "0"},
         capture_output=True,
         text=True,

@@ -32,6 +32,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope
 from tests.databases import Databases, execute
+from tests.server.forked import Forked, Forker
 
 IDENTITY = Path(sys.executable).with_name("identity")
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -189,7 +190,7 @@ class Service:
 class Command:
     """A run of the `identity` command, and what it said."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     folder: Path
     output: Path
 
@@ -353,12 +354,16 @@ def _bearer(access: str | None = None) -> dict[str, str]:
 class Commands:
     """Starts the command in a folder, with settings by environment only, and stops all that it started.
 
-    Without `settings` for another database it is on SQLite, with a file in the folder.
+    Without `settings` for another database it is on SQLite, with a file in the folder. With a forker, what
+    does not ask to be `anew` is not a new run of the interpreter, but a fork of one.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, object] | None = None, forker: Forker | None = None
+    ) -> None:
         self.folder = folder
         self.settings = settings or {}
+        self.forker = forker
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Commands:
@@ -413,10 +418,12 @@ class Commands:
         folder: Path | None = None,
         limits: Mapping[str, float] | None = None,
         prefix: Sequence[str] = (),
+        anew: bool = False,
         client: httpx.Client | None = None,
         **settings: object,
     ) -> Any:
         """`limits` as in launcher.py; `prefix` is a command that runs ours."""
+        forker = None if anew or prefix else self.forker
         folder = folder or self.folder
         folder.mkdir(exist_ok=True)
         output = folder / f"output-{len(list(folder.glob('output-*')))}.txt"
@@ -426,16 +433,21 @@ class Commands:
         environment |= {"LIMITS": json.dumps(limits), "PYTHONUNBUFFERED": "1"}
         program = [sys.executable, LAUNCHER] if limits else [IDENTITY]
         with output.open("wb") as file:
-            process = subprocess.Popen(
-                [*prefix, *program, *arguments],
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                umask=0o022,
-            )
+            if forker:
+                process = forker.start(
+                    arguments, folder=folder, environment=environment, output=file.fileno()
+                )
+            else:
+                process = subprocess.Popen(
+                    [*prefix, *program, *arguments],
+                    cwd=folder,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    umask=0o022,
+                )
         database_url = settings.get("database_url", "sqlite:///identity.db")
         of_a_server = {"client": client, "database_url": database_url} if client else {}
         command = kind(process, folder, output, **of_a_server)
@@ -460,20 +472,32 @@ def _settings_for(url: str) -> dict[str, object]:
     return {"database_url": url, **({} if url.startswith("sqlite:") else for_a_server)}
 
 
+@pytest.fixture(scope="session")
+def forker() -> Iterator[Forker | None]:
+    if not hasattr(os, "pidfd_open"):  # which only Linux has
+        yield None
+        return
+    with contextlib.closing(Forker()) as forker:
+        yield forker
+
+
 @pytest.fixture
-def commands(tmp_path: Path, databases: Databases, kind: str) -> Iterator[Commands]:
+def commands(tmp_path: Path, databases: Databases, kind: str, forker: Forker | None) -> Iterator[Commands]:
     settings = {} if kind == "sqlite" else _settings_for(databases.migrated(kind))
-    with Commands(tmp_path / "deployment", settings) as commands:
+    with Commands(tmp_path / "deployment", settings, forker) as commands:
         yield commands
 
 
 @pytest.fixture(scope="module")
 def shared_commands(
-    tmp_path_factory: pytest.TempPathFactory, kind: str, new_database: Callable[[], dict[str, object]]
+    tmp_path_factory: pytest.TempPathFactory,
+    kind: str,
+    new_database: Callable[[], dict[str, object]],
+    forker: Forker | None,
 ) -> Iterator[Commands]:
     """For servers that several tests of a module use."""
     settings = {} if kind == "sqlite" else new_database()
-    with Commands(tmp_path_factory.mktemp("shared") / "deployment", settings) as commands:
+    with Commands(tmp_path_factory.mktemp("shared") / "deployment", settings, forker) as commands:
         yield commands
 
 

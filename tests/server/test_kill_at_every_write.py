@@ -1,9 +1,8 @@
 """kill -9 at every call by which SQLite changes a file, or makes it durable, and in the middle of each write.
 
 The command is done as a whole or not at all, what was acknowledged is there, the database opens without
-repair, and a client that tries again ends where it would have ended. Every eleventh point of each command is
-tried on one state of the files, every fifteenth on the others, and all of them where `FAULTS=all` is set
-(`make faults`).
+repair, and a client that tries again ends where it would have ended. Every 31st point of each command is
+tried on one state of the files, every 45th on the others, and all where `FAULTS=all` is set (`make faults`).
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from typing import Any
 import httpx
 import pytest
 from tests import figures
+from tests.sampling import ALL, sampled
 from tests.server.kill.control import CALLS, FILES, Control, built
 
 ROOT = Path(__file__).parents[2]
-ALL = os.environ.get("FAULTS") == "all"
 COMMANDS = ("register", "login", "refresh", "change", "reset")
 VARIANTS = {"open": "with a log", "full": "with a log that is full", "closed": "without a log"}
-EVERY = {"open": 11, "full": 15, "closed": 15}  # odd: of most writes there are two points, whole and torn
+EVERY = {"open": 31, "full": 45, "closed": 45}  # odd: of most writes there are two points, whole and torn
 
 PASSWORD, NEW_PASSWORD = "yourpassword123", "yournewpassword123"
 
@@ -96,11 +95,6 @@ def points(log: list[str]) -> list[Point]:
     ]
 
 
-def chosen(every: list[Point], variant: str) -> list[Point]:
-    # The last come after the answer, whatever the log was like.
-    return every if ALL else sorted({*every[:: EVERY[variant]], *every[-2:]})
-
-
 def named(point: Point, log: list[str]) -> str:
     number, torn = point
     call, file = log[number - 1]
@@ -118,7 +112,7 @@ def test_a_command_that_is_killed_is_done_or_not_and_can_be_tried_again(
     assert ("wd" in before_the_answer) >= (variant == "full"), "the log was not copied into the database"
     assert "wd" in log
     every = points(log)
-    tried = chosen(every, variant)
+    tried = sampled(every, EVERY[variant])  # the last come after the answer, whatever the log was like
     wrong, seen = [], Counter()
     for point in tried:
         after = driver.attempt(point, command=command, variant=variant)
@@ -152,7 +146,8 @@ def test_a_command_that_is_killed_is_done_or_not_and_can_be_tried_again(
 def test_a_mistake_that_is_planted_is_found(driver: Driver, mistake: str, command: str, found: str) -> None:
     what = {"command": command, "variant": "open", "mistake": mistake}
     log, _ = driver.rehearse(**what)
-    assert any(found in driver.attempt(point, **what)["problems"] for point in chosen(points(log), "open"))
+    tried = sampled(points(log), every=11)
+    assert any(found in driver.attempt(point, **what)["problems"] for point in tried)
 
 
 # The same through the front door
@@ -166,7 +161,7 @@ def test_the_server_that_is_killed_within_a_write_goes_on_as_it_was(
     preloaded = control.environment(built(tmp_path), commands.folder / "identity.db")
     for name, value in preloaded.items():
         monkeypatch.setenv(name, value)
-    server = commands.serve(deliver_mail="false")
+    server = commands.serve(deliver_mail="false", anew=True)
     server.register("john")
     server.register("jane")
     access = server.log_in("john")["access"]

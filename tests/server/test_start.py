@@ -22,7 +22,7 @@ def best_start(serve, folders, limit):
     times = []
     while len(times) < TRIES and not (times and min(times) < limit):
         began = time.monotonic()
-        server = serve(folder=next(folders))
+        server = serve(folder=next(folders), anew=True)
         times.append(time.monotonic() - began - seconds_without_a_core(server.process.pid))
         server.kill()
     return min(times)
