@@ -14,8 +14,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: half of the time goes into waiting for servers to stall or to start."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: half of the time goes into waiting for servers to stall or to start."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.fixture(scope="session")
