@@ -15,7 +15,7 @@ from identity.adapters.memory.state import State
 from identity.application.mail import ClaimedIntent, MailIntent
 from identity.application.ports import UnitOfWork
 from identity.domain.errors import Conflict, EmailTaken, Unavailable, UsernameTaken
-from identity.domain.events import Event
+from identity.domain.events import OWNER, Event
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import Digest
 from identity.domain.session import Session
@@ -798,6 +798,16 @@ class LogsEachThingOnce(Repository):
             await self.honest.append(event)
 
 
+class LogsNobody(Repository):
+    async def append(self, event: Event) -> None:
+        await self.honest.append(replace(event, actor=OWNER))
+
+
+class LogsNoRequests(Repository):
+    async def append(self, event: Event) -> None:
+        await self.honest.append(replace(event, client=replace(event.client, request_id="")))
+
+
 # --- what owners see, and what is erased -----------------------------------------------------------------
 
 
@@ -1086,6 +1096,8 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "dead letters are purged without limit": partial(Broken, outbox=PurgesWithoutLimit),
     "events are not kept": partial(Broken, audit_log=LogsNothing),
     "an event is logged once only": partial(Broken, audit_log=LogsEachThingOnce),
+    "events do not say whose doing they are": partial(Broken, audit_log=LogsNobody),
+    "events do not say by which request they came about": partial(Broken, audit_log=LogsNoRequests),
     "a history has no revoked sessions": partial(Broken, sessions=HistoryOfWhatIsNotRevoked),
     "a history has no limit": partial(Broken, sessions=HistoryWithoutLimit),
     "devices are listed in any order": partial(Broken, devices=ListsDevicesInAnyOrder),

@@ -232,6 +232,12 @@ CAUGHT_BY: Mapping[str, str] = {
         "AuditLogBehaviour.test_an_event_is_kept_whole_even_of_an_account_that_is_not_there"
     ),
     "an event is logged once only": "AuditLogBehaviour.test_the_same_thing_may_happen_twice",
+    "events do not say whose doing they are": (
+        "AuditLogBehaviour.test_an_event_is_kept_whole_even_of_an_account_that_is_not_there"
+    ),
+    "events do not say by which request they came about": (
+        "AuditLogBehaviour.test_an_event_says_by_which_request_it_came_about"
+    ),
     "a history has no revoked sessions": (
         "MyDataBehaviour.test_the_history_of_sessions_has_those_that_are_over_and_the_newest_first"
     ),

@@ -10,11 +10,10 @@ from sqlalchemy import select
 from tests.databases import Databases
 
 from identity.adapters.memory import MemoryStorage
+from identity.adapters.sql.audit_log import event_from_row
 from identity.adapters.sql.schema import audit_events
 from identity.adapters.sql.storage import SqlStorage
-from identity.domain import events
 from identity.domain.events import Event
-from identity.domain.session import Client
 from identity.testing.storage import Storage, StorageConformance
 
 
@@ -43,15 +42,7 @@ class SqlStorageConformance(StorageConformance):
         assert isinstance(storage, SqlStorage)
         async with storage.connection() as connection:
             rows = await connection.execute(select(audit_events).order_by(audit_events.c.id))
-            return [
-                getattr(events, row.kind)(
-                    at=row.at,
-                    user_id=row.user_id,
-                    session_id=row.session_id,
-                    client=Client(address=row.client_address, user_agent=row.client_user_agent),
-                )
-                for row in rows
-            ]
+            return [event_from_row(row) for row in rows.mappings()]
 
 
 class TestSqlite(SqlStorageConformance):

@@ -17,7 +17,7 @@ from identity.domain.errors import (
     LastSuperuser,
     OneTimeTokenRefused,
 )
-from identity.domain.events import AccountErased, DeletionRequested, DeletionUndone, Event
+from identity.domain.events import SERVICE, AccountErased, DeletionRequested, DeletionUndone, Event
 from identity.domain.one_time_token import Purpose
 from identity.domain.password_policy import is_oversized
 from identity.domain.secrets import Secret
@@ -159,4 +159,4 @@ class EraseAccounts:
     @retried_on_conflict
     async def _erase(self, user: User, *, at: datetime) -> bool:
         async with self.begin() as uow:
-            return await erase(uow, user, trace=AccountErased(at=at, user_id=user.id))
+            return await erase(uow, user, trace=AccountErased(at=at, user_id=user.id, actor=SERVICE))

@@ -10,7 +10,7 @@ from identity.application.conflicts import retried_on_conflict
 from identity.application.deletion import EraseAccounts, erase
 from identity.application.ports import BeginUnitOfWork, Clock, RateLimiter, UnitOfWork
 from identity.application.sessions import DEVICES_REMEMBERED
-from identity.domain.events import RegistrationLapsed
+from identity.domain.events import SERVICE, RegistrationLapsed
 
 # Longer than any clock may step back: what is deleted is refused for want of a row, and stays refused.
 KEPT_AFTER_EXPIRY = timedelta(days=2)
@@ -74,7 +74,8 @@ class PurgeExpired:
             user = await uow.users.get(user_id)
             is_unused = user is not None and not user.is_verified and user.last_login_at is None
             if user is not None and is_unused:
-                await erase(uow, user, trace=RegistrationLapsed(at=now, user_id=user_id))
+                trace = RegistrationLapsed(at=now, user_id=user_id, actor=SERVICE)
+                await erase(uow, user, trace=trace)
         return len(holders)
 
     async def _stored(self, purge: Callable[[UnitOfWork], Awaitable[int]]) -> int:

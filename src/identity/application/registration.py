@@ -12,7 +12,14 @@ from identity.application.passwords import JudgePassword
 from identity.application.ports import BeginUnitOfWork, Clock, Randomness, ReadUnitOfWork, UnitOfWork
 from identity.application.throttling import CountRequest, HashPassword, Request
 from identity.domain.errors import EmailTaken, InvalidInput, UsernameTaken
-from identity.domain.events import AddressReused, SuperuserCreated, UserRegistered
+from identity.domain.events import (
+    ANYBODY,
+    OPERATOR,
+    OWNER,
+    AddressReused,
+    SuperuserCreated,
+    UserRegistered,
+)
 from identity.domain.names import USERNAME_CHARACTERS, EmailAddress, Username
 from identity.domain.secrets import Secret
 from identity.domain.session import UNKNOWN_CLIENT, Client
@@ -122,10 +129,10 @@ class RegisterUser:
             email_verified_at=now if superuser else None,
             locale=language,
         )
-        happened = SuperuserCreated if superuser else UserRegistered
+        happened, actor = (SuperuserCreated, OPERATOR) if superuser else (UserRegistered, OWNER)
         async with self.begin() as uow:
             user = await uow.users.add(registration)
-            await uow.audit_log.append(happened(at=now, user_id=user.id, client=client))
+            await uow.audit_log.append(happened(at=now, user_id=user.id, actor=actor, client=client))
             if self.verification_mail and not superuser:
                 intent = MailIntent(
                     id=self.randomness.identifier(),
@@ -187,8 +194,8 @@ class RegisterBlindly:
             await uow.reservations.hold(
                 registration.username, user_id=user.id if is_new else None, until=now + VERIFIED_WITHIN
             )
-            happened = UserRegistered if is_new else AddressReused
-            await uow.audit_log.append(happened(at=now, user_id=user.id, client=client))
+            happened, actor = (UserRegistered, OWNER) if is_new else (AddressReused, ANYBODY)
+            await uow.audit_log.append(happened(at=now, user_id=user.id, actor=actor, client=client))
             kind = MailKind.VERIFY_EMAIL if is_new else MailKind.ACCOUNT_EXISTS
             is_kept = user.email.key != registration.email.key  # for the account, which has another one now
             to = registration.email if is_kept else None

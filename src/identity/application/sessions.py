@@ -11,7 +11,7 @@ from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import BeginUnitOfWork, Clock, Randomness, ReadUnitOfWork, Tokens, UnitOfWork
 from identity.application.throttling import CountRequest, Request
 from identity.domain.errors import AccessTokenRefused, Conflict, TokenFault, TokenRefused, Unavailable
-from identity.domain.events import LoggedIn, LoggedOut, RefreshTokenReused
+from identity.domain.events import ANYBODY, LoggedIn, LoggedOut, RefreshTokenReused
 from identity.domain.secrets import PasswordHash
 from identity.domain.session import UNKNOWN_CLIENT, Client, Session
 from identity.domain.tokens import Claims, TokenKind, TokenPair
@@ -166,7 +166,9 @@ class RefreshSession:
         if not await uow.sessions.revoke(session.id, at=at):
             return  # another request found the same, or the owner logged out
         await uow.audit_log.append(
-            RefreshTokenReused(at=at, user_id=session.user_id, session_id=session.id, client=client)
+            RefreshTokenReused(
+                at=at, user_id=session.user_id, actor=ANYBODY, session_id=session.id, client=client
+            )
         )
         notice = MailIntent.about(
             session.user_id,

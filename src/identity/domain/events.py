@@ -3,18 +3,62 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
+from typing import ClassVar, Self
 
 from identity.domain.session import UNKNOWN_CLIENT, Client
 
 
+class Role(Enum):
+    """In which part somebody did what happened."""
+
+    OWNER = "owner"
+    """Of the account, as far as a password, token or mailed link can show it."""
+    ANYBODY = "anybody"
+    """Somebody who has shown nothing, or too little."""
+    ADMINISTRATOR = "administrator"
+    """A superuser, through the API for administration."""
+    OPERATOR = "operator"
+    """Whoever may run the `identity` command."""
+    SERVICE = "service"
+    """The service itself, because it was time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who did it."""
+
+    role: Role
+    user_id: int | None = None
+    """Of the administrator; whose account it is stands in the event itself."""
+
+    @classmethod
+    def administrator(cls, user_id: int) -> Self:
+        return cls(role=Role.ADMINISTRATOR, user_id=user_id)
+
+
+OWNER = Actor(role=Role.OWNER)
+ANYBODY = Actor(role=Role.ANYBODY)
+OPERATOR = Actor(role=Role.OPERATOR)
+SERVICE = Actor(role=Role.SERVICE)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
+    """One thing that happened: to which account, by whom, when, and from where."""
+
     at: datetime
-    user_id: int
+    user_id: int | None = None
+    """The account that it happened to; `None` where it is of no account, or of one that is not known."""
+    actor: Actor = OWNER
     session_id: str | None = None
     client: Client = UNKNOWN_CLIENT
+
+    is_refusal: ClassVar[bool] = False
+    """Whether something was refused, and nothing changed."""
 
     @property
     def kind(self) -> str:
@@ -108,6 +152,17 @@ class AccountErased(Event):
 @functools.cache
 def event_named(kind: str) -> type[Event]:
     """The class of this name; for a kind that only a newer release knows, one that is made for it."""
-    known = {event.__name__: event for event in Event.__subclasses__()}
-    made: type[Event] = known.get(kind) or type(kind, (Event,), {})
+    made: type[Event] = vocabulary().get(kind) or type(kind, (Event,), {})
     return made
+
+
+@functools.cache
+def vocabulary() -> dict[str, type[Event]]:
+    """Every kind of event that there is, by its name."""
+    return {event.__name__: event for event in _kinds_of(Event)}
+
+
+def _kinds_of(event: type[Event]) -> Iterator[type[Event]]:
+    for kind in event.__subclasses__():
+        yield kind
+        yield from _kinds_of(kind)

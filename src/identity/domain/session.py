@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Self
@@ -40,6 +40,8 @@ class Client:
 
     address: str = ""
     user_agent: str = ""
+    request_id: str = field(default="", compare=False)
+    """Of the request itself, as its answer and the log have it. It is no part of where that came from."""
 
     @property
     def device(self) -> Digest:

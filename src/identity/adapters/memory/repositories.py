@@ -12,7 +12,7 @@ from identity.application.mail import ClaimedIntent, MailIntent
 from identity.domain.events import Event
 from identity.domain.one_time_token import UNDOING, OneTimeToken, Purpose
 from identity.domain.secrets import Digest
-from identity.domain.session import UNKNOWN_CLIENT, Session
+from identity.domain.session import Client, Session
 from identity.domain.signing_key import SigningKey
 from identity.domain.user import User
 
@@ -265,7 +265,10 @@ class MemoryAuditLog:
     async def forget_clients(self, user_id: int) -> None:
         events = self.view.changed().events
         events[:] = [
-            replace(event, client=UNKNOWN_CLIENT) if event.user_id == user_id else event for event in events
+            replace(event, client=Client(request_id=event.client.request_id))
+            if event.user_id == user_id
+            else event
+            for event in events
         ]
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, null, select, update
 
 from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.schema import audit_events
-from identity.domain.events import Event, event_named
+from identity.domain.events import OWNER, Actor, Event, Role, event_named
 from identity.domain.session import Client
 
+SALT_LENGTH = 32  # octets, as many as the digest has
+_NO_ACCOUNT = 0  # ids begin at 1
 _APPEND = insert(audit_events).inline()
 _OF_USER = (
     select(audit_events)
@@ -22,7 +27,7 @@ _OF_USER = (
 _FORGET_CLIENTS = (
     update(audit_events)
     .where(audit_events.c.user_id == bindparam("account"))
-    .values(client_address=bindparam("nowhere"), client_user_agent=bindparam("nothing"))
+    .values(client_address=bindparam("nowhere"), client_user_agent=bindparam("nothing"), client_salt=null())
 )
 
 
@@ -35,30 +40,50 @@ class SqlAuditLog:
 
     async def of_user(self, user_id: int, *, limit: int) -> tuple[Event, ...]:
         rows = await self.connection.execute(_OF_USER, {"account": user_id, "most": limit})
-        return tuple(_from_row(row) for row in rows.mappings())
+        return tuple(event_from_row(row) for row in rows.mappings())
 
     async def forget_clients(self, user_id: int) -> None:
         cleared = {"account": user_id, "nowhere": "", "nothing": ""}
         await self.connection.execute(_FORGET_CLIENTS, cleared)
 
 
-def _from_row(row: Row) -> Event:
+def event_from_row(row: Row) -> Event:
     return event_named(row[audit_events.c.kind])(
         at=row[audit_events.c.at],
-        user_id=row[audit_events.c.user_id],
+        user_id=row[audit_events.c.user_id] or None,
+        actor=_actor(row[audit_events.c.actor], row[audit_events.c.actor_id]),
         session_id=row[audit_events.c.session_id],
         client=Client(
-            address=row[audit_events.c.client_address], user_agent=row[audit_events.c.client_user_agent]
+            address=row[audit_events.c.client_address],
+            user_agent=row[audit_events.c.client_user_agent],
+            request_id=row[audit_events.c.request_id],
         ),
     )
 
 
+def _actor(role: str, user_id: int | None) -> Actor:
+    """Older versions noted none, and had hardly any events but the owner's."""
+    return Actor(role=Role(role), user_id=user_id) if role else OWNER
+
+
+def client_digest(client: Client, salt: bytes) -> bytes:
+    """Shows that where a request came from is still what was noted; without the salt it shows nothing."""
+    personal = json.dumps([client.address, client.user_agent]).encode()
+    return hashlib.sha256(salt + personal).digest()
+
+
 def _to_row(event: Event) -> dict[str, Any]:
+    salt = secrets.token_bytes(SALT_LENGTH)
     return {
         "at": event.at,
         "kind": event.kind,
-        "user_id": event.user_id,
+        "user_id": event.user_id or _NO_ACCOUNT,
         "session_id": event.session_id,
+        "actor": event.actor.role.value,
+        "actor_id": event.actor.user_id,
+        "request_id": event.client.request_id,
         "client_address": event.client.address,
         "client_user_agent": event.client.user_agent,
+        "client_salt": salt,
+        "client_digest": client_digest(event.client, salt),
     }

@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from identity.adapters.sql.types import EMPTY, Instant, digest, key, number, text
 
-REVISION = "0007_0001"
+REVISION = "0008_0001"
 """The newest revision in `migrations/versions/`, known without importing Alembic."""
 
 metadata = MetaData(
@@ -154,12 +154,32 @@ audit_events = Table(
     Column("id", number(), primary_key=True),
     Column("at", Instant, nullable=False),
     Column("kind", key(64), nullable=False),
-    Column("user_id", number(), nullable=False),  # no foreign key: the log outlives the account
+    # No foreign key: the log outlives the account. 0: it is of no account.
+    Column("user_id", number(), nullable=False),
     Column("session_id", key(32)),
+    Column("actor", key(16), nullable=False, server_default=EMPTY),  # a role; empty: of an older version
+    Column("actor_id", number()),
+    Column("request_id", key(32), nullable=False, server_default=EMPTY),
+    # What is personal. When it is erased, its salt goes with it; the digest stays, and tells nothing.
     Column("client_address", text(), nullable=False),
     Column("client_user_agent", text(), nullable=False),
+    Column("client_salt", digest()),
+    Column("client_digest", digest()),
+    Column("seal", digest()),
     Index(None, "user_id", "at"),
+    Index(None, "kind", "at"),
     sqlite_autoincrement=True,
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("day", key(10), primary_key=True),  # on which it was sealed
+    Column("last_id", number(), nullable=False),  # of the last event that was
+    Column("events", Integer, nullable=False),  # how many were
+    Column("seal", digest(), nullable=False),
+    Column("key_id", key(32), nullable=False),  # of the key that sealed them
+    Column("purged_at", Instant),
 )
 
 rate_limits = Table(

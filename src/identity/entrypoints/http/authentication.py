@@ -13,6 +13,7 @@ from identity.domain.text import has_control_characters
 from identity.entrypoints.http.body import AnyRequest, sole_header
 from identity.entrypoints.http.errors import BadAuthorizationHeader, CredentialsMissing
 from identity.entrypoints.http.forwarded import TrustedProxies
+from identity.entrypoints.http.headers import request_id
 
 _USER_AGENT_LIMIT = 256
 _EVERY_METHOD = [method for method in HttpMethod if method is not HttpMethod.OPTIONS]
@@ -41,6 +42,7 @@ def provide_client(request: AnyRequest, trusted_proxies: NamedDependency[Trusted
     return Client(
         address=trusted_proxies.client_of(peer, request.headers.getall("x-forwarded-for", [])),
         user_agent="" if has_control_characters(user_agent) else user_agent,
+        request_id=request_id(request.scope),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from identity.domain.events import Event, LoggedIn, LoggedOut, UserRegistered
+from identity.domain.events import OPERATOR, Actor, Event, LoggedIn, LoggedOut, UserRegistered
 from identity.domain.session import Client
 from identity.testing.samples import NOW, SECOND
 from identity.testing.storage.subject import Storage, StorageTests, add_user
@@ -20,11 +20,20 @@ class AuditLogBehaviour(StorageTests):
         events = [
             LoggedIn(at=NOW, user_id=7, session_id="s", client=client),
             LoggedOut(at=NOW + SECOND, user_id=8),
+            LoggedOut(at=NOW + SECOND, user_id=8, actor=Actor.administrator(9)),
+            UserRegistered(at=NOW + SECOND, actor=OPERATOR),
         ]
         async with storage.begin() as uow:
             for event in events:
                 await uow.audit_log.append(event)
         assert await self._events(storage) == events
+
+    async def test_an_event_says_by_which_request_it_came_about(self, storage: Storage) -> None:
+        client = Client(address="192.0.2.7", request_id="0123456789abcdef")
+        async with storage.begin() as uow:
+            await uow.audit_log.append(LoggedOut(at=NOW, user_id=8, client=client))
+        (event,) = await self._events(storage)
+        assert event.client.request_id == client.request_id
 
     async def test_the_same_thing_may_happen_twice(self, storage: Storage) -> None:
         event = LoggedOut(at=NOW, user_id=(await add_user(storage)).id)
