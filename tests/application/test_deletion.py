@@ -33,7 +33,7 @@ from identity.domain.errors import (
     Throttled,
     TokenRefused,
 )
-from identity.domain.events import AccountErased, DeletionRequested, DeletionUndone
+from identity.domain.events import SERVICE, AccountErased, DeletionRequested, DeletionUndone
 from identity.domain.secrets import Secret
 from identity.domain.session import UNKNOWN_CLIENT
 from identity.domain.throttling import Window
@@ -295,7 +295,7 @@ class TestErasure:
         assert {part.name for part in fields(state) if getattr(state, part.name)} == {"events"}
         assert {event.client for event in state.events} == {UNKNOWN_CLIENT}
         assert world.happened == ["UserRegistered", "LoggedIn", "DeletionRequested", "AccountErased"]
-        assert state.events[-1] == AccountErased(at=world.clock.now(), user_id=alice.id)
+        assert state.events[-1] == AccountErased(at=world.clock.now(), user_id=alice.id, actor=SERVICE)
         assert await world.erase_accounts() == 0
 
     async def test_spares_the_accounts_of_others_and_what_is_known_of_them(
