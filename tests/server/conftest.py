@@ -43,7 +43,10 @@ SECRET = secrets.token_urlsafe(32)  # of every server with a server database
 WITHOUT_LIMITS = {"login_free_failures": 100, "address_failures": 100_000, "address_requests": 100_000}
 CHEAPLY = {"hasher": "identity.adapters.memory:PlainHasher"}
 """For a server that is asked for many passwords, where it is not the hashing that is tested."""
-QUIET = {"email_verification": "off"}  # which mail a test waits for is its own matter
+QUIET = {
+    "email_verification": "off",  # which mail a test waits for is its own matter
+    "log_format": "text",
+}
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # httpx would load the system's authorities for each client
 LISTENING = re.compile(r"running on http://127\.0\.0\.1:([0-9]+)")
 LINK = re.compile(r"/reset-password/([\w-]+)/([\w-]+)")

@@ -23,6 +23,7 @@ from identity.container import Container, build_container
 from identity.domain.errors import Unavailable
 from identity.entrypoints.http.app import create_app
 from identity.entrypoints.http.connection import LimitedProtocol
+from identity.entrypoints.logs import configure_logging
 from identity.entrypoints.worker import working
 from identity.settings import Settings, SettingsError, describe
 
@@ -32,12 +33,6 @@ STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 IDLE_LIMIT = 5  # seconds between two requests on one connection
 STARTUP_PAUSE = 0.5  # seconds between two attempts to reach the database
 GRACE = 30  # seconds that accepted requests get to finish
-
-
-def configure_logging() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("alembic", "uvicorn"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 class SchemaOutdated(Exception):
@@ -110,7 +105,7 @@ async def _find_secret(container: Container) -> None:
 
 def build_app(settings: Settings) -> Litestar:
     """The HTTP application with all that runs beside it."""
-    configure_logging()
+    configure_logging(settings.log_format)
     container = build_container(settings)
     return create_app(container, lifespan=functools.partial(_running, container, settings))
 

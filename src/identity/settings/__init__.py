@@ -262,6 +262,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         "Directory of mail templates that replace the built-in ones, or add languages.",
         values.directory,
     ] = None
+    log_format: Annotated[
+        str,
+        "The log as text, a line for people, as json, an object for machines, or by auto text on a terminal "
+        "and json elsewhere.",
+        values.one_of("auto", "text", "json"),
+    ] = "auto"
+    access_log: Annotated[
+        bool, "Log each request: its method, route and status, and how long it took.", values.boolean
+    ] = False
     auto_migrate: Annotated[
         bool, "Migrate a server database at start, instead of by `identity migrate`.", values.boolean
     ] = False

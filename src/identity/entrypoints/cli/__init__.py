@@ -55,9 +55,9 @@ def main(context: click.Context, config: Path | None) -> None:
 def serve(config: Path | None) -> None:
     """Answer HTTP requests, and deliver mail beside them."""
     settings = settings_of(config)
-    from identity.entrypoints import server
+    from identity.entrypoints import logs, server
 
-    server.configure_logging()
+    logs.configure_logging(settings.log_format)
     for number in server.STOPPING_SIGNALS:
         signal.signal(number, lambda *_: sys.exit())
     run(settings, ready)
@@ -148,10 +148,10 @@ def _open_superuser(settings: Settings, username: str, email: str, password: str
 def deliver_mail(config: Path | None, once: bool) -> None:
     """Deliver the mail that waits in the outbox, as a process of its own."""
     settings = settings_of(config)
-    from identity.entrypoints import server
+    from identity.entrypoints import logs, server
     from identity.entrypoints.worker import working
 
-    server.configure_logging()
+    logs.configure_logging(settings.log_format)
 
     async def deliver_due(container: Container) -> Counter[str]:
         await ready(container)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import cast
 
 from litestar import HttpMethod, Litestar, Router
@@ -12,6 +13,7 @@ from litestar.enums import ScopeType
 from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from identity.container import Container
+from identity.entrypoints import logs
 from identity.entrypoints.http import (
     cookie_sessions,
     deletion,
@@ -28,6 +30,7 @@ from identity.entrypoints.http import (
     signing_keys,
     verification,
 )
+from identity.entrypoints.http.access_log import logged
 from identity.entrypoints.http.answer import JsonAnswer
 from identity.entrypoints.http.authentication import provide_client, provide_principal
 from identity.entrypoints.http.cors import RefusedPages, cors_config, refuse_in_json, withhold_credentials
@@ -36,7 +39,7 @@ from identity.entrypoints.http.departure import providing_while_connected
 from identity.entrypoints.http.dependencies import constant, provide_in_turn
 from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
 from identity.entrypoints.http.forwarded import TrustedProxies
-from identity.entrypoints.http.headers import add_headers
+from identity.entrypoints.http.headers import add_headers, request_id
 from identity.entrypoints.http.language import Languages, provide_language
 from identity.entrypoints.http.openapi import complete, openapi_config
 from identity.entrypoints.http.refresh_cookie import RefreshCookie
@@ -89,15 +92,24 @@ class Application(Litestar):
     By itself it would refuse it before it asks whose request it is.
     """
 
+    logs_requests = False
+
     async def __call__(
         self,
         scope: Scope | LifeSpanScope,
         receive: Receive | LifeSpanReceive,
         send: Send | LifeSpanSend,
     ) -> None:
-        if scope["type"] == ScopeType.HTTP:
-            _make_known(cast("HTTPScope", scope))
-        await super().__call__(scope, receive, send)
+        if scope["type"] != ScopeType.HTTP:
+            await super().__call__(scope, receive, send)
+            return
+        http = cast("HTTPScope", scope)
+        _make_known(http)
+        logs.request.set(partial(request_id, http))
+        if self.logs_requests:
+            await logged(super().__call__, http, cast("Receive", receive), cast("Send", send))
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def _make_known(scope: HTTPScope) -> None:
@@ -181,6 +193,7 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         logging_config=None,
         debug=False,
     )
+    app.logs_requests = settings.access_log
     complete(app, policy=container.judge_password().policy)
     provide_in_turn(app)
     return app
