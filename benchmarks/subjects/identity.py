@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.server.conftest import SECRET, Commands
+from tests.server.commands import SECRET, Commands
 
 from benchmarks.seed import seed
 from benchmarks.subjects import PASSWORD, Api, Service, free_port, wait_until_it_answers

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.fuzz.grammar import Request, right, routes
 from tests.fuzz.rounds import run
 from tests.fuzz.service import is_documented
-from tests.server.conftest import Commands, Server
+from tests.server.commands import Commands, Server
 
 from identity.container import build_container
 from identity.entrypoints.http.app import create_app

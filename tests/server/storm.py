@@ -24,8 +24,9 @@ from typing import Any
 
 import uvloop
 from tests.databases import Databases
-from tests.server.conftest import PASSWORD, SECRET, Commands, Server
+from tests.server.commands import SECRET, Commands, Server
 from tests.server.load import Outcome, keep_logging_in, keep_probing, login, percentile, profile
+from tests.server.service import PASSWORD
 
 from identity.adapters.argon2 import Argon2Hasher
 from identity.container.hashing import hashing_slots

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import pytest
 from tests.databases import KINDS, execute
-from tests.server.conftest import SECRET, eventually
+from tests.server.commands import SECRET
+from tests.server.service import eventually
 
 from identity.adapters.sql.schema import metadata
 

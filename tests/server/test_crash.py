@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 from tests.databases import KINDS
-from tests.server.conftest import CHEAPLY
+from tests.server.commands import CHEAPLY
 
 pytestmark = pytest.mark.parametrize("kind", KINDS, scope="module")
 

@@ -8,7 +8,7 @@ from collections import Counter
 
 import jwt
 import pytest
-from tests.server.conftest import CHEAPLY
+from tests.server.commands import CHEAPLY
 
 PASSWORD = "yourpassword123"
 CROWD = 50

@@ -11,7 +11,8 @@ from contextlib import closing
 import jwt
 import pytest
 from tests.databases import KINDS, execute
-from tests.server.conftest import CHEAPLY, PASSWORD, eventually
+from tests.server.commands import CHEAPLY
+from tests.server.service import PASSWORD, eventually
 
 pytestmark = pytest.mark.parametrize("kind", KINDS, scope="module")
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from tests.server.conftest import Commands, Server
+from tests.server.commands import Commands, Server
 from tests.timing.hashers import CheapHasher
 
 from identity.container import build_container
