@@ -401,8 +401,9 @@ async def bob_as(world: World, **changes: Any) -> User:
     """Another account, logged in to, in the state that is called for."""
     await world.registered("bob")
     await world.logged_in("bob")
+    bob = replace(await world.stored_user("bob"), **changes)
     async with world.storage.begin() as uow:
-        return await uow.users.save(replace(await world.stored_user("bob"), **changes))
+        return await uow.users.save(bob)
 
 
 def on_bob(act: str, **changes: Any) -> Scenario:

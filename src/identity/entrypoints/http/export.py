@@ -11,8 +11,9 @@ from litestar.di import NamedDependency
 
 from identity.application.export import MOST_EVENTS, MOST_SESSIONS, ExportData, PersonalData
 from identity.application.sessions import Principal
+from identity.domain.events import Event, Role
 from identity.domain.names import Username
-from identity.domain.session import Client, Session
+from identity.domain.session import UNKNOWN_CLIENT, Client, Session
 from identity.entrypoints.http.authentication import other_methods
 from identity.entrypoints.http.openapi import BEARER, MY_DATA, named, operation
 from identity.entrypoints.http.openapi_refusals import NOT_AUTHENTICATED
@@ -182,16 +183,19 @@ def _document(data: PersonalData) -> Export:
             )
             for name, until in data.reserved_names
         ],
-        events=[
-            ExportedEvent(
-                at=in_seconds(event.at),
-                kind=event.kind,
-                session_id=event.session_id,
-                user_agent=event.client.user_agent,
-                address=event.client.address,
-            )
-            for event in data.events
-        ],
+        events=[_event(event) for event in data.events],
+    )
+
+
+def _event(event: Event) -> ExportedEvent:
+    # Where an administrator works is no business of the account's owner.
+    client = UNKNOWN_CLIENT if event.actor.role is Role.ADMINISTRATOR else event.client
+    return ExportedEvent(
+        at=in_seconds(event.at),
+        kind=event.kind,
+        session_id=event.session_id,
+        user_agent=client.user_agent,
+        address=client.address,
     )
 
 
