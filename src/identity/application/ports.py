@@ -283,7 +283,7 @@ class Outbox(Protocol):
     async def find(self, id: str) -> Letter | None: ...
 
     async def retry(self, id: str, *, at: datetime) -> bool:
-        """Makes a dead letter due at `at`, as if it had never been tried.
+        """Makes a dead letter due at `at`, no attempt of which is counted. Its error stays to be seen.
 
         False: it is none, or not there; nothing was changed.
         """

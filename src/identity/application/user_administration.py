@@ -114,7 +114,8 @@ class EnableUser(AdministerUser):
 
 class ForceReset(AdministerUser):
     """Takes the password away and mails a link to set another; all sessions end. Of an account that has none
-    any more too, as often as it is asked for, up to the number of links that are mailed in a day.
+    any more too, as often as it is asked for, up to the number of links that are mailed in a day. One that is
+    closed is mailed nothing.
     """
 
     event = PasswordResetForced
@@ -213,7 +214,8 @@ class EraseUser:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MintResetLink:
     """Makes a link to set another password, good once and for an hour, for an operator to hand over where no
-    mail arrives. Until it is followed nothing changes: the password works, and sessions go on.
+    mail arrives. Until it is followed nothing changes: the password works, and sessions go on. Then the
+    address counts as verified, as by any reset: whoever hands the link over vouches for it.
 
     Raises:
         NotPermitted, AccessTokenRefused: they may not, or may not any more.

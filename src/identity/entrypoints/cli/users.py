@@ -151,7 +151,8 @@ def force_reset(config: Path | None, user: str, as_json: bool) -> None:
     """Take the password away, and mail a link to set another.
 
     All sessions of the account end, and links that were mailed before are void. The mail goes out by the
-    server, or by `identity deliver-mail`; where none does, `identity reset-link` prints a link.
+    server, or by `identity deliver-mail`; where none does, `identity reset-link` prints a link. To an account
+    that is disabled none is sent.
     """
     _administer(
         config, user, "force_reset", as_json, said="{} has no password any more, and is mailed a link."
@@ -215,8 +216,8 @@ def erase(config: Path | None, user: str, yes: bool) -> None:
 def reset_link(config: Path | None, user: str, as_json: bool) -> None:
     """Print a link to set another password for USER, good once and for an hour: for when mail is down.
 
-    Hand it to nobody but the owner, by a way on which nobody else reads it. Sessions go on until the link is
-    followed, and no mail is sent.
+    Hand it to nobody but the owner, by a way on which nobody else reads it: whoever follows it is taken for
+    them, and their address counts as verified. Sessions go on until then, and no mail is sent.
     """
 
     async def mint(container: Container, found: User) -> Secret:

@@ -92,7 +92,8 @@ async def enable(
     tags=[ADMINISTRATION],
     summary="Take the password away and mail a link to set another",
     description="All its sessions end, and links that were mailed before are void. Asked for again, another "
-    "link is mailed, up to the number that an account is mailed in a day. Takes no body.",
+    "link is mailed, up to the number that an account is mailed in a day; to one that is disabled none is. "
+    "Takes no body.",
     response_description=_AS_IT_IS,
     operation_class=_account(has_password=False),
     security=BEARER,
