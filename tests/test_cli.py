@@ -52,9 +52,16 @@ COMMANDS = (
     "purge",
     "calibrate",
     "keys",
+    "users",
+    "reset-link",
     "settings",
 )
-ARGUMENTS = {"mail-test": ("john@example.com",), "keys": ("list",)}
+ARGUMENTS = {
+    "mail-test": ("john@example.com",),
+    "keys": ("list",),
+    "users": ("list",),
+    "reset-link": ("john_doe",),
+}
 JOHN = ("--username", "john_doe", "--email", "john@example.com")
 
 T = TypeVar("T")

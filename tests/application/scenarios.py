@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.application.world import (
@@ -19,7 +19,9 @@ from tests.application.world import (
 from identity.adapters.memory import PlainHasher
 from identity.application.registration import VERIFIED_WITHIN
 from identity.application.sessions import DEVICES_REMEMBERED, USE_NOTED_EVERY
+from identity.domain.events import OPERATOR
 from identity.domain.secrets import Secret
+from identity.domain.user import User
 
 World = Any  # one whose use cases are those of the container, by name
 Act = Callable[[], Awaitable[Any]]
@@ -395,6 +397,78 @@ async def reencrypts_keys(world: World) -> Act:
     return later(world, "reencrypt_keys")
 
 
+async def bob_as(world: World, **changes: Any) -> User:
+    """Another account, logged in to, in the state that is called for."""
+    await world.registered("bob")
+    await world.logged_in("bob")
+    bob = replace(await world.stored_user("bob"), **changes)
+    async with world.storage.begin() as uow:
+        return await uow.users.save(bob)
+
+
+def on_bob(act: str, **changes: Any) -> Scenario:
+    async def acts(world: World) -> Act:
+        bob, root = await bob_as(world, **changes), await world.superuser()
+        return lambda: getattr(world, act)(by=root, user_id=bob.id, client=BROWSER)
+
+    acts.__name__ = f"administers_by_{act}"
+    return acts
+
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+disables_an_account = on_bob("disable_user")
+enables_an_account = on_bob("enable_user", disabled_at=NOON)
+forces_a_reset = on_bob("force_reset")
+ends_the_sessions_of_another = on_bob("end_user_sessions")
+vouches_for_an_address = on_bob("verify_user_email")
+promotes_an_account = on_bob("promote_user")
+demotes_a_superuser = on_bob("demote_user", superuser_since=NOON)
+erases_an_account = on_bob("erase_user")
+
+
+async def demotes_the_last_superuser(world: World) -> Act:
+    root = await world.superuser()
+    return lambda: world.demote_user(by=root, user_id=root.user.id, client=BROWSER)
+
+
+async def mints_a_reset_link(world: World) -> Act:
+    bob = await bob_as(world)
+    return lambda: world.mint_reset_link(by=OPERATOR, user_id=bob.id)
+
+
+async def finds_and_shows_an_account(world: World) -> Act:
+    async def looks() -> None:
+        await world.require_superuser(principal=root)
+        user = await world.find_user(name="alice")
+        await world.show_user(user_id=user.id)
+        await world.search_users(search="al")
+
+    root = await world.superuser()
+    return looks
+
+
+async def reads_the_audit_log(world: World) -> Act:
+    return later(world, "read_audit_log")
+
+
+async def a_dead_letter(world: World) -> str:
+    await world.request_reset(email="alice@example.com")
+    async with world.storage.begin() as uow:
+        claimed = await uow.outbox.claim(lease_id="l", at=world.clock.now(), lease=timedelta(seconds=1))
+        await uow.outbox.bury(claimed, at=world.clock.now(), error="no such mailbox")
+    return str(claimed.intent.id)
+
+
+async def lists_the_outbox(world: World) -> Act:
+    await a_dead_letter(world)
+    return lambda: world.list_outbox(dead=True)
+
+
+async def retries_a_letter(world: World) -> Act:
+    letter, root = await a_dead_letter(world), await world.superuser()
+    return lambda: world.retry_letter(by=root, letter_id=letter, client=BROWSER)
+
+
 SCENARIOS: list[Scenario] = [
     registers,
     registers_a_superuser,
@@ -457,6 +531,20 @@ SCENARIOS: list[Scenario] = [
     rotates_keys_when_due,
     retires_the_key,
     reencrypts_keys,
+    disables_an_account,
+    enables_an_account,
+    forces_a_reset,
+    ends_the_sessions_of_another,
+    vouches_for_an_address,
+    promotes_an_account,
+    demotes_a_superuser,
+    demotes_the_last_superuser,
+    erases_an_account,
+    mints_a_reset_link,
+    finds_and_shows_an_account,
+    reads_the_audit_log,
+    lists_the_outbox,
+    retries_a_letter,
 ]
 # What each leaves behind in the transaction that does it.
 TRACES: dict[Scenario, list[str]] = {
@@ -487,6 +575,16 @@ TRACES: dict[Scenario, list[str]] = {
     deletes_the_account: ["audit_log.append", "outbox.put"],
     undoes_the_deletion: ["audit_log.append", "outbox.put"],
     erases_accounts: ["audit_log.append", "audit_log.forget_clients"],
+    disables_an_account: ["audit_log.append"],
+    enables_an_account: ["audit_log.append"],
+    forces_a_reset: ["audit_log.append", "outbox.put"],
+    ends_the_sessions_of_another: ["audit_log.append"],
+    vouches_for_an_address: ["audit_log.append"],
+    promotes_an_account: ["audit_log.append"],
+    demotes_a_superuser: ["audit_log.append"],
+    erases_an_account: ["audit_log.append", "audit_log.forget_clients"],
+    mints_a_reset_link: ["audit_log.append"],
+    retries_a_letter: ["audit_log.append"],
 }
 MAILED_WITH_EACH_REFUSAL = {logs_in_before_it_is_verified}
 REFUSED = {
@@ -500,6 +598,7 @@ REFUSED = {
     undoes_a_change_that_is_undone,
     fails_to_delete_the_account,
     undoes_the_deletion_with_a_spent_link,
+    demotes_the_last_superuser,
 }
 GOES_ON_ALL_THE_SAME = {authenticates_and_is_noted}
 """Where what cannot be noted is no reason to refuse what was asked for."""
@@ -516,5 +615,7 @@ DELIVERIES = [
     replays_a_superseded_token,
     deletes_the_account,
     undoes_the_deletion,
+    forces_a_reset,
+    retries_a_letter,
 ]
 """After which there is mail to deliver."""

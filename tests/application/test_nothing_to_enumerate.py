@@ -48,10 +48,15 @@ from identity.domain.user import User, user_reference
 Acts = Mapping[str, Callable[[], Awaitable[Any]]]
 
 NOT_FOR_EVERYBODY = {
+    "FindUser",
     "FollowLink",
     "JudgeRegistration",
+    "ListOutbox",
+    "ReadAuditLog",
     "RequestLink",
     "RetireKey",
+    "RetryLetter",
+    "SearchUsers",
     "SignTokens",
     "VerifyPassword",
 }

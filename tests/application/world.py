@@ -25,6 +25,14 @@ from identity.adapters.memory import (
     SeededRandomness,
     WordList,
 )
+from identity.application.administration import (
+    Authorise,
+    FindUser,
+    RequireSuperuser,
+    SearchUsers,
+    ShowUser,
+)
+from identity.application.audit_reading import ReadAuditLog
 from identity.application.composing import ComposeMail
 from identity.application.deletion import EraseAccounts, RequestDeletion, UndoDeletion
 from identity.application.email_change import (
@@ -42,6 +50,7 @@ from identity.application.login import LogIn
 from identity.application.login_code import ConfirmLoginCode, MintLoginCode, RequestLoginCode
 from identity.application.mail import Message
 from identity.application.outbox import DeliverMail
+from identity.application.outbox_administration import ListOutbox, RetryLetter
 from identity.application.own_sessions import EndAllSessions, EndOtherSessions, EndSession, ListSessions
 from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
 from identity.application.ports import UnitOfWork
@@ -62,6 +71,17 @@ from identity.application.throttling import (
     ForgiveFailures,
     HashPassword,
     VerifyPassword,
+)
+from identity.application.user_administration import (
+    DemoteUser,
+    DisableUser,
+    EnableUser,
+    EndUserSessions,
+    EraseUser,
+    ForceReset,
+    MintResetLink,
+    PromoteUser,
+    VerifyUserEmail,
 )
 from identity.application.verification import RequestVerification, VerifyEmail
 from identity.domain.login_code import CodeDigests
@@ -86,6 +106,7 @@ REUSE_WINDOW = timedelta(seconds=60)
 RESET_LIFETIME = timedelta(minutes=60)
 VERIFY_LIFETIME = timedelta(days=2)
 GRACE = timedelta(days=14)
+SUPERUSER_LOGIN_LIFETIME = timedelta(hours=12)
 SESSIONS_PER_ACCOUNT = 50
 TIME_ZONES = frozenset({"Europe/Vienna", "UTC"})
 LINKS = {
@@ -455,6 +476,26 @@ class World:
             begin=begin, follow_link=follow_link, clock=clock, randomness=randomness
         )
         self.erase_accounts = EraseAccounts(read=read, begin=begin, clock=clock)
+        self.require_superuser = RequireSuperuser(clock=clock, login_lifetime=SUPERUSER_LOGIN_LIFETIME)
+        self.search_users = SearchUsers(read=read)
+        self.find_user = FindUser(read=read)
+        self.show_user = ShowUser(read=read, clock=clock, idle=IDLE)
+        authorise = Authorise(idle=IDLE, login_lifetime=SUPERUSER_LOGIN_LIFETIME)
+        acting: dict[str, Any] = {"begin": begin, "authorise": authorise, "clock": clock}
+        self.disable_user = DisableUser(**acting, randomness=randomness)
+        self.enable_user = EnableUser(**acting, randomness=randomness)
+        self.force_reset = ForceReset(**acting, randomness=randomness)
+        self.end_user_sessions = EndUserSessions(**acting, randomness=randomness)
+        self.verify_user_email = VerifyUserEmail(**acting, randomness=randomness)
+        self.promote_user = PromoteUser(**acting, randomness=randomness)
+        self.demote_user = DemoteUser(**acting, randomness=randomness)
+        self.erase_user = EraseUser(**acting)
+        self.mint_reset_link = MintResetLink(
+            **acting, randomness=randomness, link=LINKS[Purpose.RESET_PASSWORD]
+        )
+        self.read_audit_log = ReadAuditLog(read=read)
+        self.list_outbox = ListOutbox(read=read)
+        self.retry_letter = RetryLetter(**acting)
         self.deliver_mail = DeliverMail(
             read=read,
             begin=begin,
@@ -483,6 +524,13 @@ class World:
         return await self.register_user(
             username=username, email=email or f"{username}@example.com", password=PASSWORD
         )
+
+    async def superuser(self, username: str = "root") -> Principal:
+        """A superuser who has just logged in."""
+        await self.register_user(
+            username=username, email=f"{username}@example.com", password=PASSWORD, superuser=True
+        )
+        return await self.principal(await self.logged_in(username))
 
     async def logged_in(self, username: str = "alice", password: Secret = PASSWORD) -> TokenPair:
         return await self.log_in(username=username, password=password, client=BROWSER)

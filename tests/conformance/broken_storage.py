@@ -12,15 +12,16 @@ from typing import Any, ClassVar
 
 from identity.adapters.memory import MemoryStorage
 from identity.adapters.memory.state import State
-from identity.application.mail import ClaimedIntent, MailIntent
+from identity.application.mail import ClaimedIntent, Letter, LetterPlace, MailIntent
 from identity.application.ports import UnitOfWork
 from identity.domain.errors import Conflict, EmailTaken, Unavailable, UsernameTaken
-from identity.domain.events import OWNER, Event
+from identity.domain.events import OWNER, AuditEntry, Event
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import Digest
 from identity.domain.session import Session
 from identity.domain.signing_key import SigningKey
 from identity.domain.user import NewUser, User
+from identity.domain.user_search import Cursor, UserPage
 from identity.testing.storage.transactions import Terminated
 
 NO_TIME = timedelta(0)
@@ -876,6 +877,105 @@ class CountsSuperusersWithoutWaiting(Repository):
         return found
 
 
+# --- what administrators see -----------------------------------------------------------------------------
+
+
+class SearchesNoFurther(Repository):
+    async def search(self, prefix: str, *, after: Cursor | None, limit: int) -> UserPage:
+        return replace(await self.honest.search(prefix, after=after, limit=limit), next=None)
+
+
+class SearchesFromTheFirst(Repository):
+    async def search(self, prefix: str, *, after: Cursor | None, limit: int) -> UserPage:
+        return await self.honest.search(prefix, after=None, limit=limit)
+
+
+class SearchesWithoutLimit(Repository):
+    async def search(self, prefix: str, *, after: Cursor | None, limit: int) -> UserPage:
+        return await self.honest.search(prefix, after=after, limit=WITHOUT_LIMIT)
+
+
+class SearchesUsernamesOnly(Repository):
+    async def search(self, prefix: str, *, after: Cursor | None, limit: int) -> UserPage:
+        page = await self.honest.search(prefix, after=after, limit=limit)
+        key = Username(prefix).key
+        return replace(page, users=tuple(user for user in page.users if user.username.key.startswith(key)))
+
+
+class ShowsAnAccountUnderEachName(Repository):
+    async def search(self, prefix: str, *, after: Cursor | None, limit: int) -> UserPage:
+        page = await self.honest.search(prefix, after=after, limit=limit)
+        keys = Username(prefix).key, EmailAddress(prefix).key
+        again = [
+            user
+            for user in page.users
+            if prefix and user.username.key.startswith(keys[0]) and user.email.key.startswith(keys[1])
+        ]
+        return replace(page, users=(*page.users, *again)[:limit])
+
+
+class ReadsTheLogFromItsBeginning(Repository):
+    async def find(self, **asked: Any) -> tuple[AuditEntry, ...]:
+        return tuple(reversed(await self.honest.find(**asked)))
+
+
+class ReadsTheLogAsItHappened(Repository):
+    async def find(self, **asked: Any) -> tuple[AuditEntry, ...]:
+        return tuple(sorted(await self.honest.find(**asked), key=lambda each: each.event.at, reverse=True))
+
+
+class ReadsTheLogOfAnyKind(Repository):
+    async def find(self, *, kind: str | None = None, **asked: Any) -> tuple[AuditEntry, ...]:
+        return await self.honest.find(**asked)
+
+
+class ReadsUntilAndThen(Repository):
+    async def find(self, *, until: datetime | None = None, **asked: Any) -> tuple[AuditEntry, ...]:
+        return await self.honest.find(until=until and until + A_LITTLE, **asked)
+
+
+class ListsTheDeadAmongTheWaiting(Repository):
+    async def letters(self, *, dead: bool, after: LetterPlace | None, limit: int) -> tuple[Letter, ...]:
+        both = [await self.honest.letters(dead=each, after=after, limit=limit) for each in (False, True)]
+        return tuple(sorted((*both[0], *both[1]), key=lambda letter: letter.place)[:limit])
+
+
+class ListsLettersOfAMomentOnce(Repository):
+    async def letters(self, *, dead: bool, after: LetterPlace | None, limit: int) -> tuple[Letter, ...]:
+        past = LetterPlace(after.at, chr(0x10FFFF)) if after else None
+        return await self.honest.letters(dead=dead, after=past, limit=limit)
+
+
+class RetriesWhatWaits(Repository):
+    async def retry(self, id: str, *, at: datetime) -> bool:
+        outbox = self.honest.view.changed().outbox
+        if id in outbox:
+            outbox[id] = replace(outbox[id], dead_at=None, due_at=at, attempts=0, lease_id=None)
+        return id in outbox
+
+
+class RetriesOnce(Repository):
+    """The attempts of before are counted, so that the first new one is the last."""
+
+    async def retry(self, id: str, *, at: datetime) -> bool:
+        outbox = self.honest.view.changed().outbox
+        before = outbox.get(id)
+        done: bool = await self.honest.retry(id, at=at)
+        if done:
+            outbox[id] = replace(outbox[id], attempts=before.attempts)
+        return done
+
+
+class ChecksThenRetries(Repository):
+    async def retry(self, id: str, *, at: datetime) -> bool:
+        letter = await self.honest.find(id)
+        if letter is None or letter.dead_at is None:
+            return False
+        await asyncio.sleep(0)
+        await self.honest.retry(id, at=at)
+        return True
+
+
 class AddsEveryKey(Repository):
     async def add_first(self, key: SigningKey) -> bool:
         await self.honest.add_first(key)
@@ -1111,6 +1211,22 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "a superuser who is leaving counts": partial(Broken, users=CountsClosedSuperusers),
     "superusers do not wait for each other": partial(
         Broken, EachStatementOnItsOwn, users=CountsSuperusersWithoutWaiting
+    ),
+    "a search ends with its first page": partial(Broken, users=SearchesNoFurther),
+    "a search begins anew": partial(Broken, users=SearchesFromTheFirst),
+    "a search has no limit": partial(Broken, users=SearchesWithoutLimit),
+    "addresses are not searched": partial(Broken, users=SearchesUsernamesOnly),
+    "an account is shown under each name": partial(Broken, users=ShowsAnAccountUnderEachName),
+    "the log is read from its beginning": partial(Broken, audit_log=ReadsTheLogFromItsBeginning),
+    "the log is read as it happened": partial(Broken, audit_log=ReadsTheLogAsItHappened),
+    "the log is read whatever the kind": partial(Broken, audit_log=ReadsTheLogOfAnyKind),
+    "the log is read beyond its end": partial(Broken, audit_log=ReadsUntilAndThen),
+    "dead letters are listed among those that wait": partial(Broken, outbox=ListsTheDeadAmongTheWaiting),
+    "one letter is listed of each moment": partial(Broken, outbox=ListsLettersOfAMomentOnce),
+    "a letter that waits is retried": partial(Broken, outbox=RetriesWhatWaits),
+    "a letter is retried only once": partial(Broken, outbox=RetriesOnce),
+    "a letter is looked at before it is retried": partial(
+        Broken, EachStatementOnItsOwn, outbox=ChecksThenRetries
     ),
     "a second key is taken for the first": partial(Broken, signing_keys=AddsEveryKey),
     "keys are looked for before the first is added": partial(

@@ -272,6 +272,46 @@ CAUGHT_BY: Mapping[str, str] = {
     "superusers do not wait for each other": (
         "MyDataBehaviour.test_of_superusers_who_all_want_to_go_at_once_one_stays"
     ),
+    "a search ends with its first page": (
+        "AdministrationBehaviour.test_pages_of_any_length_have_every_account_once_and_in_order"
+    ),
+    "a search begins anew": (
+        "AdministrationBehaviour.test_pages_of_any_length_have_every_account_once_and_in_order"
+    ),
+    "a search has no limit": (
+        "AdministrationBehaviour.test_pages_of_any_length_have_every_account_once_and_in_order"
+    ),
+    "addresses are not searched": (
+        "AdministrationBehaviour.test_accounts_are_found_by_the_beginning_of_a_key_and_no_other_way"
+    ),
+    "an account is shown under each name": (
+        "AdministrationBehaviour.test_an_account_is_shown_at_the_lesser_of_two_keys_whichever_page_the_other_is_on"
+    ),
+    "the log is read from its beginning": (
+        "AdministrationBehaviour.test_the_audit_log_is_read_by_all_that_is_asked_for_the_latest_noted_first"
+    ),
+    "the log is read as it happened": (
+        "AdministrationBehaviour.test_the_audit_log_is_read_by_all_that_is_asked_for_the_latest_noted_first"
+    ),
+    "the log is read whatever the kind": (
+        "AdministrationBehaviour.test_the_audit_log_is_read_by_all_that_is_asked_for_the_latest_noted_first"
+    ),
+    "the log is read beyond its end": (
+        "AdministrationBehaviour.test_the_audit_log_is_read_by_all_that_is_asked_for_the_latest_noted_first"
+    ),
+    "dead letters are listed among those that wait": (
+        "AdministrationBehaviour.test_letters_are_listed_as_they_wait_or_died_and_of_each_only_its_envelope"
+    ),
+    "one letter is listed of each moment": (
+        "AdministrationBehaviour.test_pages_of_letters_go_on_where_the_one_before_ended"
+    ),
+    "a letter that waits is retried": ("AdministrationBehaviour.test_only_a_dead_letter_is_retried"),
+    "a letter is retried only once": (
+        "AdministrationBehaviour.test_a_dead_letter_that_is_retried_is_as_one_that_was_never_tried"
+    ),
+    "a letter is looked at before it is retried": (
+        "AdministrationBehaviour.test_one_of_eight_who_retry_a_letter_does"
+    ),
     "a second key is taken for the first": (
         "SigningKeysBehaviour.test_a_key_that_is_not_the_first_is_not_stored"
     ),

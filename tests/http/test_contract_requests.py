@@ -533,7 +533,8 @@ async def test_an_unknown_path_is_not_found(shared_service, path):
 async def test_openapi_lists_the_paths_with_the_trailing_slash(shared_service):
     answer = await shared_service.get("/api/schema/openapi.json")
     assert answer.status_code == 200
-    assert set(answer.json()["paths"]) == {*PATHS, "/.well-known/jwks.json", "/health/live", "/health/ready"}
+    paths = {path for path in answer.json()["paths"] if not path.startswith("/api/admin/")}
+    assert paths == {*PATHS, "/.well-known/jwks.json", "/health/live", "/health/ready"}
 
 
 # Credentials where none are asked for

@@ -52,22 +52,42 @@ OPERATIONS = {
     "exportData": "GET /api/user/export/",
     "deleteAccount": "POST /api/user/delete/",
     "undoDeletion": "POST /api/auth/undo-deletion/",
+    "searchUsers": "GET /api/admin/users/",
+    "showUser": "GET /api/admin/users/{user_id}/",
+    "disableUser": "POST /api/admin/users/{user_id}/disable/",
+    "enableUser": "POST /api/admin/users/{user_id}/enable/",
+    "forcePasswordReset": "POST /api/admin/users/{user_id}/force-reset/",
+    "endUserSessions": "POST /api/admin/users/{user_id}/end-sessions/",
+    "verifyUserEmail": "POST /api/admin/users/{user_id}/verify-email/",
+    "promoteUser": "POST /api/admin/users/{user_id}/promote/",
+    "demoteUser": "POST /api/admin/users/{user_id}/demote/",
+    "readAuditLog": "GET /api/admin/audit/",
+    "listOutbox": "GET /api/admin/outbox/",
+    "retryLetter": "POST /api/admin/outbox/{letter_id}/retry/",
     "getKeys": "GET /.well-known/jwks.json",
     "checkLiveness": "GET /health/live",
     "checkReadiness": "GET /health/ready",
 }
 OF_SESSIONS = {"listSessions", "endSession", "endOtherSessions", "logOutEverywhere"}
 WITH_SECRETS = {"logIn", "confirmLoginCode", "refreshSession", "verifyToken", "logOut", "blacklistToken"}
+OF_ADMINISTRATORS = {name for name, place in OPERATIONS.items() if " /api/admin/" in place}
+WITH_PARAMETERS = {"searchUsers", "readAuditLog", "listOutbox"}
+OF_THE_LAST_SUPERUSER = {"disableUser", "demoteUser"}
 PROTECTED = {
     *("showProfile", "updateProfile", "changePassword", "requestEmailChange", "exportData", "deleteAccount"),
     *OF_SESSIONS,
+    *OF_ADMINISTRATORS,
 }
 THROTTLED = {
     *("logIn", "confirmLoginCode", "refreshSession", "register", "changePassword", "resetPassword"),
     *("verifyEmail", "updateProfile", "requestEmailChange", "confirmEmailChange", "undoEmailChange"),
     *("deleteAccount", "undoDeletion"),
 }
-BODILESS = {"showProfile", "exportData", "getKeys", "checkLiveness", "checkReadiness", *OF_SESSIONS}
+BODILESS = {
+    *("showProfile", "exportData", "getKeys", "checkLiveness", "checkReadiness"),
+    *OF_SESSIONS,
+    *OF_ADMINISTRATORS,
+}
 
 
 def make_app(clock=None, **settings):
@@ -286,7 +306,11 @@ def test_every_operation_documents_its_refusals(document, operations, operation_
         expected |= {400, 408, 413, 415}
     if operation_id in PROTECTED | WITH_SECRETS:
         expected |= {401}
-    if operation_id == "endSession":
+    if operation_id in OF_ADMINISTRATORS:
+        expected |= {403}
+    if operation_id in WITH_PARAMETERS | OF_THE_LAST_SUPERUSER:
+        expected |= {400}
+    if operation_id == "endSession" or operation_id in OF_ADMINISTRATORS - WITH_PARAMETERS:
         expected |= {404}
     if operation_id in THROTTLED:
         expected |= {429}
@@ -349,10 +373,13 @@ class Service:
         authorization=None,
         media_type=body.JSON,
         session_id="",
+        user_id="",
+        letter_id="",
+        query="",
         **fields,
     ):
         method, _, path = OPERATIONS[operation_id].partition(" ")
-        path = path.format(session_id=session_id)
+        path = path.format(session_id=session_id, user_id=user_id, letter_id=letter_id) + query
         headers = {"Content-Type": media_type} if content is not None else {}
         authorization = authorization or (f"Bearer {access}" if access else None)
         headers |= {"Authorization": authorization} if authorization else {}
@@ -507,6 +534,18 @@ REFUSED = {
     ("NotAuthenticated", "expired token"): ("showProfile", {"access": "$old_access"}),
     ("NotAuthenticated", "refresh token"): ("showProfile", {"access": "$refresh"}),
     ("endSession", "no such session"): ("endSession", {"access": "$access", "session_id": "0" * 32}),
+    ("searchUsers", "not acceptable"): ("searchUsers", {"access": "$root", "query": "?limit=0"}),
+    ("searchUsers", "not UTF-8"): ("searchUsers", {"access": "$root", "query": "?search=%FF"}),
+    ("readAuditLog", "not acceptable"): ("readAuditLog", {"access": "$root", "query": "?since=noon"}),
+    ("readAuditLog", "not UTF-8"): ("readAuditLog", {"access": "$root", "query": "?kind=%FF"}),
+    ("listOutbox", "not acceptable"): ("listOutbox", {"access": "$root", "query": "?state=x"}),
+    ("listOutbox", "not UTF-8"): ("listOutbox", {"access": "$root", "query": "?after=%FF"}),
+    ("disableUser", "last superuser"): ("disableUser", {"access": "$root", "user_id": "2"}),
+    ("demoteUser", "last superuser"): ("demoteUser", {"access": "$root", "user_id": "2"}),
+    ("retryLetter", "no such letter"): ("retryLetter", {"access": "$root", "letter_id": "0" * 32}),
+    ("NotPermitted", "no superuser"): ("searchUsers", {"access": "$access"}),
+    ("NotPermitted", "login too old"): ("searchUsers", {"access": "$stale"}),
+    ("AccountNotFound", "no such account"): ("showUser", {"access": "$root", "user_id": "3"}),
     ("TokenRefused", "bad token"): ("verifyToken", {"token": "x"}),
     ("TokenRefused", "expired token"): ("refreshSession", {"refresh": "$old_refresh"}),
     ("TokenRefused", "access token where a refresh token is due"): ("logOut", {"refresh": "$access"}),
@@ -547,8 +586,13 @@ def refusing_service():
     with TestClient(app) as client:
         service = Service(client, container, clock)
         assert service.send("register", **JOHN).status_code == 201
+        root = {"username": "root", "email": "root@example.com", "password": Secret(JOHN["password"])}
+        client.blocking_portal.call(partial(container.register_user(), **root, superuser=True))
         old = service.log_in()
         clock.advance(timedelta(days=31))
+        before = service.log_in(username="root")
+        clock.advance(timedelta(hours=12))
+        stale = service.send("refreshSession", refresh=before.refresh).json()["access"]
         over = service.log_in()
         assert service.send("logOut", refresh=over.refresh).status_code == 200
         tokens = dict(vars(service.log_in()))
@@ -556,9 +600,7 @@ def refusing_service():
         tokens |= {f"over_{name}": token for name, token in vars(over).items()}
         assert service.send("requestPasswordReset", email=JOHN["email"]).status_code == 200
         tokens |= {"mailed": service.mailed_token()}
-        root = {"username": "root", "email": "root@example.com", "password": Secret(JOHN["password"])}
-        client.blocking_portal.call(partial(container.register_user(), **root, superuser=True))
-        tokens |= {"root": service.log_in(username="root").access}
+        tokens |= {"root": service.log_in(username="root").access, "stale": stale}
         yield service, tokens
 
 

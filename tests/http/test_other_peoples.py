@@ -208,10 +208,13 @@ class Request:
     """By whom it names, and whose secrets are in it."""
     link: str = "reset-password"
     """The page of the link that each of them was mailed before."""
+    is_for_administrators: bool = False
+    """Whether it is the matter of another test what a superuser may do with it."""
 
 
 OWN = Request(owner=200, others=200, anonymous=401)
 """What the access token alone decides."""
+OF_ADMINISTRATORS = Request(owner=403, others=403, anonymous=401, is_for_administrators=True)
 NOBODYS = Request(owner=200, others=200, anonymous=200)
 """Where there is nothing of any account."""
 
@@ -289,6 +292,18 @@ REQUESTS = {
         owner=200, others=200, anonymous=401, body=lambda _, sender: {"password": sender.password}
     ),
     "POST /api/auth/undo-deletion": replace(OF_A_LINK, link="undo-deletion"),
+    "GET /api/admin/users": OF_ADMINISTRATORS,
+    "GET /api/admin/users/{user_id}": OF_ADMINISTRATORS,
+    "POST /api/admin/users/{user_id}/disable": OF_ADMINISTRATORS,
+    "POST /api/admin/users/{user_id}/enable": OF_ADMINISTRATORS,
+    "POST /api/admin/users/{user_id}/force-reset": OF_ADMINISTRATORS,
+    "POST /api/admin/users/{user_id}/end-sessions": OF_ADMINISTRATORS,
+    "POST /api/admin/users/{user_id}/verify-email": OF_ADMINISTRATORS,
+    "POST /api/admin/users/{user_id}/promote": OF_ADMINISTRATORS,
+    "POST /api/admin/users/{user_id}/demote": OF_ADMINISTRATORS,
+    "GET /api/admin/audit": OF_ADMINISTRATORS,
+    "GET /api/admin/outbox": OF_ADMINISTRATORS,
+    "POST /api/admin/outbox/{letter_id}/retry": OF_ADMINISTRATORS,
     "GET /.well-known/jwks.json": NOBODYS,
     "GET /api/schema": NOBODYS,
     "GET /api/schema/openapi.json": NOBODYS,
@@ -386,18 +401,21 @@ async def try_route(service, route, asked):
     mary, john, root = [
         await becomes(service, name, link=asked.link) for name in ("mary_mary", "john_other", "root_other")
     ]
+    user_id = service.user(mary.name).id
     hers = {mary.email, mary.session_id, *mary.tokens, mary.link.token, *mary.code}
     before = all_of(service, mary.name)
 
     async def answered(sender):
         return await service.client.request(
             method,
-            path.format(session_id=mary.session_id),
+            path.format(session_id=mary.session_id, user_id=user_id, letter_id="0" * 32),
             headers={} if sender is ANONYMOUS else {"Authorization": f"Bearer {sender.tokens.access}"},
             json=asked.body(mary, sender) if method in {"POST", "PATCH"} else None,
         )
 
     for sender, status in ((ANONYMOUS, asked.anonymous), (john, asked.others), (root, asked.others)):
+        if sender is root and asked.is_for_administrators:
+            continue
         answer = await answered(sender)
         assert answer.status_code == status, (sender.name, answer.text)
         assert not [each for each in hers if each in answer.text], sender.name

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from identity.application.mail import ClaimedIntent, Mail, MailIntent, Message
-from identity.domain.events import Event
+from identity.application.mail import ClaimedIntent, Letter, LetterPlace, Mail, MailIntent, Message
+from identity.domain.events import AuditEntry, Event
 from identity.domain.login_code import LoginCode
 from identity.domain.names import EmailAddress, Username
 from identity.domain.one_time_token import OneTimeToken, Purpose
@@ -25,6 +25,7 @@ from identity.domain.signing_key import SigningKey
 from identity.domain.throttling import Bucket, Reservation
 from identity.domain.tokens import Claims, TokenKind
 from identity.domain.user import NewUser, User
+from identity.domain.user_search import Cursor, UserPage
 
 # --- storage ---------------------------------------------------------------------------------------------
 
@@ -51,6 +52,15 @@ class Users(Protocol):
 
     async def with_email(self, email: EmailAddress) -> User | None:
         """The account whose address has the same key."""
+
+    async def search(self, prefix: str, *, after: Cursor | None, limit: int) -> UserPage:
+        """The accounts whose username or address has a key that begins with that of the prefix, in the order
+        of these keys by code points; an account that has two at the lesser of them only. All accounts by
+        their usernames, if the prefix is empty.
+
+        A page reads `limit` keys beyond `after`, so it may hold fewer accounts; `next` says whether there are
+        more keys. It costs the same however many accounts there are.
+        """
 
     async def save(self, user: User) -> User:
         """Stores the account, but for `last_login_at`, and returns it with its next version.
@@ -266,6 +276,18 @@ class Outbox(Protocol):
     async def oldest(self) -> datetime | None:
         """When the oldest intent that is not a dead letter was put here."""
 
+    async def letters(self, *, dead: bool, after: LetterPlace | None, limit: int) -> tuple[Letter, ...]:
+        """Those that wait to be sent, the oldest first, or the dead ones, the longest dead first; beyond that
+        place, and at most `limit` of them."""
+
+    async def find(self, id: str) -> Letter | None: ...
+
+    async def retry(self, id: str, *, at: datetime) -> bool:
+        """Makes a dead letter due at `at`, no attempt of which is counted. Its error stays to be seen.
+
+        False: it is none, or not there; nothing was changed.
+        """
+
     async def purge(self, *, dead_before: datetime, limit: int) -> int:
         """Deletes letters that died earlier, but at most `limit` of them; how many."""
 
@@ -278,6 +300,20 @@ class AuditLog(Protocol):
 
         Of what happened at the same time, what was noted last.
         """
+
+    async def find(
+        self,
+        *,
+        user_id: int | None = None,
+        kind: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: int | None = None,
+        limit: int,
+    ) -> tuple[AuditEntry, ...]:
+        """What happened to the account, is of the kind, at `since` or later, earlier than `until`, and was
+        noted earlier than the entry `before`: all that is given has to apply. What was noted last comes
+        first, but at most `limit` of it."""
 
     async def forget_clients(self, user_id: int) -> None:
         """Clears from every event of the account where its request came from."""

@@ -26,6 +26,14 @@ from identity.adapters.sql.migration import SqlSchema
 from identity.adapters.sql.rate_limiter import SqlRateLimiter
 from identity.adapters.sql.storage import SqlStorage
 from identity.adapters.system import SystemClock, SystemRandomness, time_zones
+from identity.application.administration import (
+    Authorise,
+    FindUser,
+    RequireSuperuser,
+    SearchUsers,
+    ShowUser,
+)
+from identity.application.audit_reading import ReadAuditLog
 from identity.application.calibration import Calibrate
 from identity.application.composing import ComposeMail
 from identity.application.deletion import EraseAccounts, RequestDeletion, UndoDeletion
@@ -37,6 +45,7 @@ from identity.application.links import FollowLink
 from identity.application.login import LogIn
 from identity.application.login_code import ConfirmLoginCode, MintLoginCode, RequestLoginCode
 from identity.application.outbox import DeliverMail
+from identity.application.outbox_administration import ListOutbox, RetryLetter
 from identity.application.own_sessions import EndAllSessions, EndOtherSessions, EndSession, ListSessions
 from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
 from identity.application.ports import Mailer, PasswordHasher
@@ -66,6 +75,17 @@ from identity.application.throttling import (
     HashPassword,
     VerifyPassword,
 )
+from identity.application.user_administration import (
+    DemoteUser,
+    DisableUser,
+    EnableUser,
+    EndUserSessions,
+    EraseUser,
+    ForceReset,
+    MintResetLink,
+    PromoteUser,
+    VerifyUserEmail,
+)
 from identity.application.verification import RequestVerification, VerifyEmail
 from identity.container.hashing import (
     argon2_of,
@@ -85,6 +105,7 @@ from identity.container.mailing import (
 from identity.container.passwords import common_passwords_kind, password_policy
 from identity.container.third_party import third_party
 from identity.domain.login_code import CodeDigests
+from identity.domain.one_time_token import Purpose
 from identity.domain.secrets import Secret
 from identity.domain.throttling import Backoff, Window
 from identity.settings import Settings, SettingsError, values
@@ -449,7 +470,41 @@ class Container(DeclarativeContainer):
         UndoDeletion, begin=begin, follow_link=follow_link, clock=clock, randomness=randomness
     )
     erase_accounts = Singleton(EraseAccounts, read=read, begin=begin, clock=clock)
+    require_superuser = Singleton(
+        RequireSuperuser, clock=clock, login_lifetime=given.superuser_login_lifetime
+    )
+    search_users = Singleton(SearchUsers, read=read)
+    find_user = Singleton(FindUser, read=read)
+    show_user = Singleton(ShowUser, read=read, clock=clock, idle=given.refresh_idle)
+    authorise = Singleton(Authorise, idle=given.refresh_idle, login_lifetime=given.superuser_login_lifetime)
+    disable_user = Singleton(
+        DisableUser, begin=begin, authorise=authorise, clock=clock, randomness=randomness
+    )
+    enable_user = Singleton(EnableUser, begin=begin, authorise=authorise, clock=clock, randomness=randomness)
+    force_reset = Singleton(ForceReset, begin=begin, authorise=authorise, clock=clock, randomness=randomness)
+    end_user_sessions = Singleton(
+        EndUserSessions, begin=begin, authorise=authorise, clock=clock, randomness=randomness
+    )
+    verify_user_email = Singleton(
+        VerifyUserEmail, begin=begin, authorise=authorise, clock=clock, randomness=randomness
+    )
+    promote_user = Singleton(
+        PromoteUser, begin=begin, authorise=authorise, clock=clock, randomness=randomness
+    )
+    demote_user = Singleton(DemoteUser, begin=begin, authorise=authorise, clock=clock, randomness=randomness)
+    erase_user = Singleton(EraseUser, begin=begin, authorise=authorise, clock=clock)
     links = Singleton(links, settings)
+    mint_reset_link = Singleton(
+        MintResetLink,
+        begin=begin,
+        authorise=authorise,
+        clock=clock,
+        randomness=randomness,
+        link=links.provided[Purpose.RESET_PASSWORD],
+    )
+    read_audit_log = Singleton(ReadAuditLog, read=read)
+    list_outbox = Singleton(ListOutbox, read=read)
+    retry_letter = Singleton(RetryLetter, begin=begin, authorise=authorise, clock=clock)
     deliver_mail = Singleton(
         DeliverMail,
         read=read,

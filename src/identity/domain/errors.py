@@ -8,6 +8,10 @@
     ├── WrongPassword            incorrect_old_password
     ├── IncorrectPassword        incorrect_password        not the one that confirms what was asked for
     ├── LastSuperuser            last_superuser            there is no other, and there has to be one
+    ├── NotPermitted             permission_denied         not a superuser's request
+    ├── LoginTooOld              login_too_old             a superuser's, whose session began too long ago
+    ├── AccountNotFound          account_not_found         for those who may know which there are
+    ├── DeadLetterNotFound       dead_letter_not_found     there is no such mail, or it is none
     ├── OneTimeTokenRefused      invalid_one_time_token    bad, used, expired or foreign: one answer
     ├── TokenRefused             token_not_valid           an access or refresh token, with a `reason`
     │   └── AccessTokenRefused                             the same where it was to authenticate a request
@@ -72,7 +76,29 @@ class IncorrectPassword(IdentityError):
 
 
 class LastSuperuser(IdentityError):
+    """`fate`: what would have become of them, as in "deleted"."""
+
     code = "last_superuser"
+
+    def __init__(self, fate: str = "deleted") -> None:
+        super().__init__(fate)
+        self.fate = fate
+
+
+class NotPermitted(IdentityError):
+    code = "permission_denied"
+
+
+class LoginTooOld(IdentityError):
+    code = "login_too_old"
+
+
+class AccountNotFound(IdentityError):
+    code = "account_not_found"
+
+
+class DeadLetterNotFound(IdentityError):
+    code = "dead_letter_not_found"
 
 
 class OneTimeTokenRefused(IdentityError):

@@ -149,6 +149,51 @@ class AccountErased(Event):
     """The account was deleted with all that told whose it was. Its id is all that is left."""
 
 
+class AccountDisabled(Event):
+    """An administrator closed the account. All sessions ended."""
+
+
+class AccountEnabled(Event):
+    """An administrator opened an account again that had been disabled."""
+
+
+class PasswordResetForced(Event):
+    """An administrator took the password away, and the owner was mailed a link to set another. All sessions
+    ended."""
+
+
+class SessionsRevoked(Event):
+    """An administrator ended all sessions of the account."""
+
+
+class EmailVouchedFor(Event):
+    """An administrator declared that mail to the address reaches the owner."""
+
+
+class SuperuserGranted(Event):
+    """An administrator gave the account every permission."""
+
+
+class SuperuserTaken(Event):
+    """An administrator took the permissions of a superuser away."""
+
+
+class ResetLinkMinted(Event):
+    """An operator was given a link to set another password, to hand it over where no mail arrives."""
+
+
+class LetterRetried(Event):
+    """An administrator had a mail tried again that had been given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """An event as the audit log has it. Who was noted later has the greater `id`."""
+
+    id: int
+    event: Event
+
+
 @functools.cache
 def event_named(kind: str) -> type[Event]:
     """The class of this name; for a kind that only a newer release knows, one that is made for it."""

@@ -10,7 +10,7 @@ from typing import Self
 
 from identity.domain.names import EmailAddress, Username
 from identity.domain.one_time_token import UNDOING, Purpose
-from identity.domain.secrets import PasswordHash
+from identity.domain.secrets import NO_PASSWORD, PasswordHash
 
 _LONGEST_REFERENCE = 32  # characters; a 64-bit id in base64url takes 26
 
@@ -74,6 +74,14 @@ class User:
         return self.is_disabled or self.erasure_due_at is not None
 
     @property
+    def is_superuser(self) -> bool:
+        return self.superuser_since is not None
+
+    @property
+    def has_password(self) -> bool:
+        return self.password_hash != NO_PASSWORD
+
+    @property
     def is_verified(self) -> bool:
         """Its owner has shown that mail to its address reaches them."""
         return self.email_verified_at is not None
@@ -102,7 +110,16 @@ class User:
         return self if self.is_verified else replace(self, email_verified_at=at)
 
     def disabled(self, *, at: datetime) -> Self:
-        return replace(self, disabled_at=at)
+        return self if self.is_disabled else replace(self, disabled_at=at)
+
+    def enabled(self) -> Self:
+        return replace(self, disabled_at=None)
+
+    def promoted(self, *, at: datetime) -> Self:
+        return self if self.is_superuser else replace(self, superuser_since=at)
+
+    def demoted(self) -> Self:
+        return replace(self, superuser_since=None)
 
     def awaiting_erasure(self, *, due_at: datetime) -> Self:
         return replace(self, erasure_due_at=due_at)

@@ -184,6 +184,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     sessions_per_account: Annotated[
         int, "Live sessions an account may have; one more ends the oldest.", integer(1, 10_000)
     ] = 50
+    superuser_login_lifetime: Annotated[
+        timedelta,
+        "How long after a login a superuser may administer accounts; then they log in again.",
+        duration(least=_MINUTE, most=365 * _DAY),
+    ] = 12 * _HOUR
     refresh_cookie: Annotated[
         bool,
         "Keep the refresh token in a cookie that scripts cannot read, instead of in bodies.",

@@ -27,7 +27,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from identity.application.mail import ClaimedIntent, MailIntent, MailKind
+from identity.application.mail import ClaimedIntent, Letter, MailIntent, MailKind
 from identity.application.ports import UnitOfWork
 from identity.domain.errors import EmailTaken, IdentityError, InvalidInput, UsernameTaken
 from identity.domain.events import LoggedIn
@@ -71,7 +71,7 @@ USERNAMES = st.sampled_from(LOOK_ALIKES).map(Username)
 ADDRESSES = st.sampled_from(LOOK_ALIKES).map(lambda text: EmailAddress(f"{text}@example.org"))
 HASHES = IDS.map(PasswordHash)
 CLIENTS = st.sampled_from([Client(), Client(address="2001:db8::1", user_agent="Mozilla 🦊 \\'\"%")])
-WAYS = st.sampled_from(["settle", "postpone", "bury", "release"])
+WAYS = st.sampled_from(["settle", "postpone", "bury", "release", "retry"])
 MAILS = st.sampled_from([MailKind.PASSWORD_RESET, MailKind.PASSWORD_CHANGED])
 
 ACCOUNT = {
@@ -184,10 +184,16 @@ class Driver:
             "users": [await uow.users.get(user_id) for user_id in self.ids],
             "sessions": [await get(each.id) for each in sessions],
             "tokens": [await find(t.digest, purpose=RESET, user_id=t.user_id, at=self.at) for t in tokens],
+            "search": [await self.searched(uow, prefix) for prefix in ("", "a")],
             "outbox": [await uow.outbox.has_due(at=self.at), await uow.outbox.oldest()],
+            "letters": [await uow.outbox.letters(dead=dead, after=None, limit=ALL) for dead in (True, False)],
             "keys": await uow.signing_keys.all(),
         }
         return [(f"{what}, {when}", self.told(answer)) for what, answer in found.items()]
+
+    async def searched(self, uow: UnitOfWork, prefix: str) -> object:
+        page = await uow.users.search(prefix, after=None, limit=2)
+        return [page.users, page.next]
 
     async def empty(self) -> object:
         """Shows what cannot be read: the order of the outbox, and how much is left to be purged."""
@@ -203,7 +209,7 @@ class Driver:
         match answer:
             case User():
                 return replace(answer, id=numbers.get(answer.id, -1))
-            case Session() | OneTimeToken() | MailIntent(user_id=int()):
+            case Session() | OneTimeToken() | MailIntent(user_id=int()) | Letter(user_id=int()):
                 return replace(answer, user_id=numbers.get(answer.user_id, -1))
             case ClaimedIntent():
                 return replace(answer, intent=self.told(answer.intent))
@@ -381,6 +387,8 @@ class Driver:
                 return await outbox.postpone(claimed, until=self.untaken("due", until), error="later")
             case "bury":
                 return await outbox.bury(claimed, at=self.at, error="never")
+            case "retry":
+                return await outbox.retry(claimed.intent.id, at=self.untaken("due", until))
             case _:
                 return await outbox.release(claimed)
 

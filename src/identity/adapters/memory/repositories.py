@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from identity.adapters.memory.state import IssuedToken, QueuedIntent, State, View, drop, in_utc, utc
-from identity.application.mail import ClaimedIntent, MailIntent
-from identity.domain.events import Event
+from identity.application.mail import ClaimedIntent, Letter, LetterPlace, MailIntent
+from identity.domain.events import AuditEntry, Event
 from identity.domain.one_time_token import UNDOING, OneTimeToken, Purpose
 from identity.domain.secrets import Digest
 from identity.domain.session import Client, Session
@@ -235,6 +235,27 @@ class MemoryOutbox:
         waiting = (queued for queued in self.view.seen().outbox.values() if queued.dead_at is None)
         return min((queued.intent.created_at for queued in waiting), default=None)
 
+    async def letters(self, *, dead: bool, after: LetterPlace | None, limit: int) -> tuple[Letter, ...]:
+        letters = [_letter(queued) for queued in self.view.seen().outbox.values()]
+        wanted = [
+            each
+            for each in letters
+            if (each.dead_at is not None) is dead and (after is None or each.place > after)
+        ]
+        return tuple(sorted(wanted, key=lambda each: each.place)[:limit])
+
+    async def find(self, id: str) -> Letter | None:
+        queued = self.view.seen().outbox.get(id)
+        return None if queued is None else _letter(queued)
+
+    async def retry(self, id: str, *, at: datetime) -> bool:
+        outbox = self.view.changed().outbox
+        queued = outbox.get(id)
+        if queued is None or queued.dead_at is None:
+            return False
+        outbox[id] = replace(queued, dead_at=None, due_at=at, attempts=0)
+        return True
+
     async def purge(self, *, dead_before: datetime, limit: int) -> int:
         outbox = self.view.changed().outbox
         return drop(outbox, lambda queued: queued.dead_at is not None and queued.dead_at < dead_before, limit)
@@ -251,6 +272,20 @@ class MemoryOutbox:
         return True
 
 
+def _letter(queued: QueuedIntent) -> Letter:
+    return Letter(
+        id=queued.intent.id,
+        kind=queued.intent.kind,
+        created_at=queued.intent.created_at,
+        user_id=queued.intent.user_id,
+        email_key=queued.intent.email_key,
+        due_at=queued.due_at,
+        attempts=queued.attempts,
+        error=queued.error,
+        dead_at=queued.dead_at,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryAuditLog:
     view: View
@@ -261,6 +296,27 @@ class MemoryAuditLog:
     async def of_user(self, user_id: int, *, limit: int) -> tuple[Event, ...]:
         own = [event for event in reversed(self.view.seen().events) if event.user_id == user_id]
         return tuple(sorted(own, key=lambda event: event.at, reverse=True)[:limit])
+
+    async def find(
+        self,
+        *,
+        user_id: int | None = None,
+        kind: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: int | None = None,
+        limit: int,
+    ) -> tuple[AuditEntry, ...]:
+        entries = [
+            AuditEntry(id=number, event=event)
+            for number, event in enumerate(self.view.seen().events, start=1)
+            if (user_id is None or event.user_id == user_id)
+            and (kind is None or event.kind == kind)
+            and (since is None or event.at >= since)
+            and (until is None or event.at < until)
+            and (before is None or number < before)
+        ]
+        return tuple(reversed(entries[-limit:]))
 
     async def forget_clients(self, user_id: int) -> None:
         events = self.view.changed().events

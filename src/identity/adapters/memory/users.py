@@ -12,6 +12,7 @@ from identity.domain.errors import Conflict, EmailTaken, UsernameTaken
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import PasswordHash
 from identity.domain.user import NewUser, User
+from identity.domain.user_search import Candidate, Cursor, Prefix, UserPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,21 @@ class MemoryUsers:
     async def with_email(self, email: EmailAddress) -> User | None:
         state = self.view.seen()
         return state.users.get(state.emails.get(email.key, 0))
+
+    async def search(self, prefix: str, *, after: Cursor | None, limit: int) -> UserPage:
+        wanted, place = Prefix(prefix), after.key if after else ""
+        all_of_them = [
+            Candidate(username_key=user.username.key, email_key=user.email.key, user=user)
+            for user in self.view.seen().users.values()
+        ]
+        by_username = [each for each in all_of_them if each.username_key >= max(wanted.of_username, place)]
+        by_email = [each for each in all_of_them if each.email_key >= max(wanted.of_email, place)]
+        return wanted.page(
+            sorted(by_username, key=lambda each: each.username_key)[: limit + 2],
+            sorted(by_email, key=lambda each: each.email_key)[: limit + 2],
+            after=after,
+            limit=limit,
+        )
 
     async def save(self, user: User) -> User:
         state = self.view.changed()

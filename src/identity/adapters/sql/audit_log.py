@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, null, select, update
+from sqlalchemy import Select, bindparam, insert, null, select, update
 
 from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.schema import audit_events
-from identity.domain.events import OWNER, Actor, Event, Role, event_named
+from identity.domain.events import OWNER, Actor, AuditEntry, Event, Role, event_named
 from identity.domain.session import Client
 
 SALT_LENGTH = 32  # octets, as many as the digest has
@@ -24,6 +26,13 @@ _OF_USER = (
     .order_by(audit_events.c.at.desc(), audit_events.c.id.desc())
     .limit(bindparam("most"))
 )
+_FILTERS = {
+    "account": audit_events.c.user_id == bindparam("account"),
+    "kind_wanted": audit_events.c.kind == bindparam("kind_wanted"),
+    "since": audit_events.c.at >= bindparam("since"),
+    "until": audit_events.c.at < bindparam("until"),
+    "before": audit_events.c.id < bindparam("before"),
+}
 _FORGET_CLIENTS = (
     update(audit_events)
     .where(audit_events.c.user_id == bindparam("account"))
@@ -42,9 +51,42 @@ class SqlAuditLog:
         rows = await self.connection.execute(_OF_USER, {"account": user_id, "most": limit})
         return tuple(event_from_row(row) for row in rows.mappings())
 
+    async def find(
+        self,
+        *,
+        user_id: int | None = None,
+        kind: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: int | None = None,
+        limit: int,
+    ) -> tuple[AuditEntry, ...]:
+        given = {
+            "account": user_id,
+            "kind_wanted": kind,
+            "since": since,
+            "until": until,
+            "before": before,
+        }
+        wanted = {name: value for name, value in given.items() if value is not None}
+        rows = await self.connection.execute(_find(*wanted), {**wanted, "most": limit})
+        return tuple(
+            AuditEntry(id=row[audit_events.c.id], event=event_from_row(row)) for row in rows.mappings()
+        )
+
     async def forget_clients(self, user_id: int) -> None:
         cleared = {"account": user_id, "nowhere": "", "nothing": ""}
         await self.connection.execute(_FORGET_CLIENTS, cleared)
+
+
+@functools.cache  # each combination is one statement, made once
+def _find(*filters: str) -> Select[Any]:
+    return (
+        select(audit_events)
+        .where(*(_FILTERS[name] for name in filters))
+        .order_by(audit_events.c.id.desc())
+        .limit(bindparam("most"))
+    )
 
 
 def event_from_row(row: Row) -> Event:

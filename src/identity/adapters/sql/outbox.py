@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Update, bindparam, delete, func, literal, or_, select, update
+from sqlalchemy import Column, Select, Update, bindparam, delete, func, literal, or_, select, update
 
 from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.dialects import Dialect
 from identity.adapters.sql.schema import outbox
-from identity.application.mail import ClaimedIntent, MailIntent, MailKind
+from identity.application.mail import ClaimedIntent, Letter, LetterPlace, MailIntent, MailKind
 
 _CANDIDATES = 5  # enough that a few workers seldom all try the same
 
@@ -46,6 +46,31 @@ _LONG_DEAD = select(outbox.c.id).where(outbox.c.dead_at < bindparam("before")).l
 _DELETE = delete(outbox).where(
     outbox.c.dead_at < bindparam("before"), outbox.c.id.in_(bindparam("these", expanding=True))
 )
+_WAITING = select(outbox).where(outbox.c.dead_at.is_(None))
+_DEAD = select(outbox).where(outbox.c.dead_at.is_not(None))
+_FIND = select(outbox).where(outbox.c.id == bindparam("intent"))
+_RETRY = (
+    update(outbox)
+    .where(outbox.c.id == bindparam("intent"), outbox.c.dead_at.is_not(None))
+    .values(dead_at=None, due_at=bindparam("now"), attempts=0)
+)
+
+
+def _in_order(letters: Select[Any], at: Column[datetime], *, beyond: bool) -> Select[Any]:
+    """`beyond`: the place `at` and `intent`."""
+    if beyond:
+        # The first condition is for the index alone: of two that are joined by OR few databases use one.
+        letters = letters.where(
+            at >= bindparam("at"), or_(at > bindparam("at"), outbox.c.id > bindparam("intent"))
+        )
+    return letters.order_by(at, outbox.c.id).limit(bindparam("most"))
+
+
+_LETTERS = {
+    (is_dead, beyond): _in_order(letters, at, beyond=beyond)
+    for is_dead, letters, at in ((False, _WAITING, outbox.c.created_at), (True, _DEAD, outbox.c.dead_at))
+    for beyond in (False, True)
+}
 
 
 @dataclass(slots=True)
@@ -98,6 +123,19 @@ class SqlOutbox:
         oldest: datetime | None = (await self.connection.execute(_OLDEST)).scalar_one()
         return oldest
 
+    async def letters(self, *, dead: bool, after: LetterPlace | None, limit: int) -> tuple[Letter, ...]:
+        place = {"at": after.at, "intent": after.id} if after else {}
+        statement = _LETTERS[dead, after is not None]
+        rows = await self.connection.execute(statement, {**place, "most": limit})
+        return tuple(_letter_from_row(row) for row in rows.mappings())
+
+    async def find(self, id: str) -> Letter | None:
+        row = (await self.connection.execute(_FIND, {"intent": id})).mappings().first()
+        return None if row is None else _letter_from_row(row)
+
+    async def retry(self, id: str, *, at: datetime) -> bool:
+        return (await self.connection.execute(_RETRY, {"intent": id, "now": at})).rowcount == 1
+
     async def purge(self, *, dead_before: datetime, limit: int) -> int:
         dead = (await self.connection.execute(_LONG_DEAD, {"before": dead_before, "most": limit})).scalars()
         these = {"before": dead_before, "these": dead.all()}
@@ -116,6 +154,20 @@ def _from_row(row: Row) -> MailIntent:
         user_id=row[outbox.c.user_id],
         email_key=row[outbox.c.email_key],
         values=_values(row[outbox.c.details]),
+    )
+
+
+def _letter_from_row(row: Row) -> Letter:
+    return Letter(
+        id=row[outbox.c.id],
+        kind=row[outbox.c.kind],
+        created_at=row[outbox.c.created_at],
+        user_id=row[outbox.c.user_id],
+        email_key=row[outbox.c.email_key],
+        due_at=row[outbox.c.due_at],
+        attempts=row[outbox.c.attempts],
+        error=row[outbox.c.error],
+        dead_at=row[outbox.c.dead_at],
     )
 
 

@@ -28,11 +28,16 @@ from identity.domain.errors import Conflict, EmailTaken, UsernameTaken
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import PasswordHash
 from identity.domain.user import NewUser, User
+from identity.domain.user_search import Candidate, Cursor, Prefix, UserPage
 
 _c = SimpleNamespace(**users.c)  # whose look-ups are ten times as fast
 _BY_ID = select(users).where(users.c.id == bindparam("wanted"))
 _BY_USERNAME = select(users).where(users.c.username_key == bindparam("wanted"))
 _BY_EMAIL = select(users).where(users.c.email_key == bindparam("wanted"))
+_FROM_USERNAME, _FROM_EMAIL = (
+    select(users).where(key >= bindparam("start")).order_by(key).limit(bindparam("most"))
+    for key in (users.c.username_key, users.c.email_key)
+)
 _ADD = insert(users).returning(users.c.id)
 _SAVE = update(users).where(users.c.id == bindparam("account"), users.c.version == bindparam("read_version"))
 _RECORD_LOGIN = (
@@ -133,6 +138,12 @@ class SqlUsers:
     async def with_email(self, email: EmailAddress) -> User | None:
         return await self._one(_BY_EMAIL, wanted=email.key)
 
+    async def search(self, prefix: str, *, after: Cursor | None, limit: int) -> UserPage:
+        wanted, place = Prefix(prefix), after.key if after else ""
+        by_username = await self._from(_FROM_USERNAME, max(wanted.of_username, place), limit)
+        by_email = await self._from(_FROM_EMAIL, max(wanted.of_email, place), limit) if prefix else []
+        return wanted.page(by_username, by_email, after=after, limit=limit)
+
     async def save(self, user: User) -> User:
         saved = replace(user, version=user.version + 1)
         # Not `last_login_at`: only `record_login` notes logins, and leaves the version alone when it does,
@@ -177,6 +188,13 @@ class SqlUsers:
             {"account": user_id, "verified": verified, "hash_of_today": rehashed or verified, "now": at},
         )
         return result.rowcount == 1
+
+    async def _from(self, statement: Executable, start: str, limit: int) -> list[Candidate]:
+        rows = await self.connection.execute(statement, {"start": start, "most": limit + 2})
+        return [
+            Candidate(username_key=row[_c.username_key], email_key=row[_c.email_key], user=user_from_row(row))
+            for row in rows.mappings()
+        ]
 
     async def _insert(self, user: NewUser) -> User:
         row = _to_row(user) | {"password_changed_at": user.joined_at, "version": 1}

@@ -25,6 +25,7 @@ from identity.entrypoints.cli.running import (
     run,
     settings_of,
 )
+from identity.entrypoints.cli.users import reset_link, users
 
 if TYPE_CHECKING:
     from identity.application.calibration import Measurement
@@ -281,6 +282,8 @@ def calibrate(config: Path | None, within: int, as_json: bool) -> None:
 
 
 main.add_command(keys)
+main.add_command(users)
+main.add_command(reset_link)
 
 
 @main.command("settings", short_help="Show every setting.")

@@ -15,6 +15,8 @@ from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSe
 from identity.container import Container
 from identity.entrypoints import logs
 from identity.entrypoints.http import (
+    administration,
+    audit_reading,
     cookie_sessions,
     deletion,
     email_change,
@@ -22,17 +24,19 @@ from identity.entrypoints.http import (
     health,
     login,
     login_code,
+    outbox_administration,
     own_sessions,
     passwords,
     profile,
     registration,
     sessions,
     signing_keys,
+    user_administration,
     verification,
 )
 from identity.entrypoints.http.access_log import logged
 from identity.entrypoints.http.answer import JsonAnswer
-from identity.entrypoints.http.authentication import provide_client, provide_principal
+from identity.entrypoints.http.authentication import provide_administrator, provide_client, provide_principal
 from identity.entrypoints.http.cors import RefusedPages, cors_config, refuse_in_json, withhold_credentials
 from identity.entrypoints.http.crowd import limiting_crowd
 from identity.entrypoints.http.departure import providing_while_connected
@@ -71,6 +75,16 @@ ROUTES = [
     deletion.request,
     deletion.request_by_other_methods,
     deletion.undo,
+    administration.search,
+    administration.show,
+    *administration.BY_OTHER_METHODS,
+    *user_administration.ACTS,
+    *user_administration.BY_OTHER_METHODS,
+    audit_reading.show,
+    audit_reading.by_other_methods,
+    outbox_administration.show,
+    outbox_administration.retry,
+    *outbox_administration.BY_OTHER_METHODS,
     signing_keys.show,
     health.live,
     health.ready,
@@ -146,6 +160,19 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         "export_data": container.export_data(),
         "request_deletion": container.request_deletion(),
         "undo_deletion": container.undo_deletion(),
+        "require_superuser": container.require_superuser(),
+        "search_users": container.search_users(),
+        "show_user": container.show_user(),
+        "disable_user": container.disable_user(),
+        "enable_user": container.enable_user(),
+        "force_reset": container.force_reset(),
+        "end_user_sessions": container.end_user_sessions(),
+        "verify_user_email": container.verify_user_email(),
+        "promote_user": container.promote_user(),
+        "demote_user": container.demote_user(),
+        "read_audit_log": container.read_audit_log(),
+        "list_outbox": container.list_outbox(),
+        "retry_letter": container.retry_letter(),
         "judge_password": container.judge_password(),
         "publish_keys": container.publish_keys(),
         "check_health": container.check_health(),
@@ -165,6 +192,7 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         dependencies={
             **{name: constant(use_case) for name, use_case in use_cases.items()},
             "principal": Provide(provide_principal),
+            "administrator": Provide(provide_administrator),
             "refresh_cookie": constant(
                 RefreshCookie(
                     origins=settings.cors_origins,

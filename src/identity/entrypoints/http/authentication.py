@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import HTTPRouteHandler
 
+from identity.application.administration import RequireSuperuser
 from identity.application.sessions import Authenticate, Principal
 from identity.domain.session import Client
 from identity.domain.text import has_control_characters
@@ -33,6 +34,17 @@ async def provide_principal(request: AnyRequest, authenticate: NamedDependency[A
     if len(parts) != 2:
         raise BadAuthorizationHeader
     return await authenticate(access=parts[1])
+
+
+async def provide_administrator(
+    principal: NamedDependency[Principal], require_superuser: NamedDependency[RequireSuperuser]
+) -> Principal:
+    """The principal, if that is a superuser who has logged in lately.
+
+    Raises:
+        NotPermitted, LoginTooOld: it is not.
+    """
+    return await require_superuser(principal=principal)
 
 
 def provide_client(request: AnyRequest, trusted_proxies: NamedDependency[TrustedProxies]) -> Client:
@@ -65,16 +77,23 @@ def options(path: str, *allowed: HttpMethod) -> HTTPRouteHandler:
     return answer
 
 
-def other_methods(path: str, *allowed: HttpMethod) -> HTTPRouteHandler:
-    """Answers the methods that a protected path does not have: 401 without credentials, else 405."""
+def other_methods(path: str, *allowed: HttpMethod, for_administrators: bool = False) -> HTTPRouteHandler:
+    """Answers the methods that a protected path does not have: 401 without credentials, and where it is for
+    administrators 403 for who is none, else 405."""
 
-    @route(
+    def refusal() -> MethodNotAllowedException:
+        return MethodNotAllowedException(headers={"Allow": ", ".join([*allowed, HttpMethod.OPTIONS])})
+
+    async def refuse(principal: NamedDependency[Principal]) -> None:
+        raise refusal()
+
+    async def refuse_administrator(administrator: NamedDependency[Principal]) -> None:
+        raise refusal()
+
+    answering = route(
         path,
         http_method=[method for method in _EVERY_METHOD if method not in allowed],
         include_in_schema=False,
         name=f"{path} other methods",
     )
-    async def refuse(principal: NamedDependency[Principal]) -> None:
-        raise MethodNotAllowedException(headers={"Allow": ", ".join([*allowed, HttpMethod.OPTIONS])})
-
-    return refuse
+    return answering(refuse_administrator if for_administrators else refuse)

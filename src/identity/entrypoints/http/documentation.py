@@ -196,6 +196,7 @@ class _Page:
             f'<p class="call"><span class="method">{method}</span> <code>{escape(path)}</code></p>\n'
             + _prose(operation.get("description", ""))
             + (f"<p>Needs an {_link('authentication', 'access token')}.</p>\n" if protected else "")
+            + _parameters(operation)
             + (self._fields(body) if body else "")
             + f"<h4>Example</h4>\n{_code(_curl(path, method, body, protected=protected))}"
             + "<h4>Answers</h4>\n"
@@ -238,6 +239,17 @@ class _Page:
             _, kind, name = node["$ref"].removeprefix("#/").split("/")
             node = self._document["components"][kind][name]
         return node
+
+
+def _parameters(operation: Node) -> str:
+    """Those behind the question mark: what is in the path speaks for itself."""
+    rows = "".join(
+        f"<dt><code>{escape(each['name'])}</code> <span class='quiet'>{each['schema']['type']}, "
+        f"optional</span></dt>\n<dd>{_inline(each['description'])}</dd>\n"
+        for each in operation.get("parameters", [])
+        if each["in"] == "query"
+    )
+    return f"<h4>Query</h4>\n<dl>\n{rows}</dl>\n" if rows else ""
 
 
 def _headers(answer: Node) -> str:

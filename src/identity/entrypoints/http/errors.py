@@ -15,11 +15,15 @@ from litestar.types import ExceptionHandlersMap
 
 from identity.domain.errors import (
     AccessTokenRefused,
+    AccountNotFound,
+    DeadLetterNotFound,
     IdentityError,
     IncorrectPassword,
     InvalidInput,
     LastSuperuser,
     LoginRefused,
+    LoginTooOld,
+    NotPermitted,
     OneTimeTokenRefused,
     SessionNotFound,
     Throttled,
@@ -66,6 +70,10 @@ def _invalid_input(error: InvalidInput) -> Refusal:
     return Refusal(400, {name: list(messages) for name, messages in error.fields.items()})
 
 
+def _last_superuser(error: LastSuperuser) -> Refusal:
+    return Refusal(400, {"error": f"The last superuser cannot be {error.fate}."})
+
+
 def _token_refused(error: TokenRefused) -> Refusal:
     return Refusal(401, {"detail": _FAULTS[error.reason], "code": error.code}, CHALLENGE)
 
@@ -101,7 +109,7 @@ REFUSALS: dict[type[IdentityError], Callable[[Any], Refusal]] = {
     InvalidInput: _invalid_input,
     WrongPassword: _constant(400, {"error": "Incorrect old password"}),
     IncorrectPassword: _constant(400, {"error": "Incorrect password"}),
-    LastSuperuser: _constant(400, {"error": "The last superuser cannot be deleted."}),
+    LastSuperuser: _last_superuser,
     OneTimeTokenRefused: _constant(400, {"error": "Invalid or expired token."}),
     LoginRefused: _constant(401, {"detail": "No active account found with the given credentials"}, CHALLENGE),
     CredentialsMissing: _constant(
@@ -118,6 +126,10 @@ REFUSALS: dict[type[IdentityError], Callable[[Any], Refusal]] = {
     TokenRefused: _token_refused,
     AccessTokenRefused: _access_token_refused,
     SessionNotFound: _constant(404, {"detail": "Not found.", "code": SessionNotFound.code}),
+    AccountNotFound: _constant(404, {"detail": "No such account.", "code": AccountNotFound.code}),
+    DeadLetterNotFound: _constant(404, {"detail": "No such dead letter.", "code": DeadLetterNotFound.code}),
+    NotPermitted: _constant(403, {"detail": "You do not have permission to perform this action."}),
+    LoginTooOld: _constant(403, {"detail": "Log in again to continue.", "code": LoginTooOld.code}),
     OriginRefused: _constant(403, {"detail": "Origin not allowed.", "code": OriginRefused.code}),
     Throttled: _throttled,
     Unavailable: _unavailable,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 from litestar import HttpMethod, Response, route
@@ -11,8 +11,9 @@ from litestar.di import NamedDependency
 
 from identity.application.export import MOST_EVENTS, MOST_SESSIONS, ExportData, PersonalData
 from identity.application.sessions import Principal
+from identity.domain.events import Event, Role
 from identity.domain.names import Username
-from identity.domain.session import Client
+from identity.domain.session import UNKNOWN_CLIENT, Client, Session
 from identity.entrypoints.http.authentication import other_methods
 from identity.entrypoints.http.openapi import BEARER, MY_DATA, named, operation
 from identity.entrypoints.http.openapi_refusals import NOT_AUTHENTICATED
@@ -42,6 +43,19 @@ class ExportedSession(msgspec.Struct):
     is_over: bool
     user_agent: str
     address: str
+
+    @classmethod
+    def of(cls, session: Session, *, is_over: bool) -> Self:
+        return cls(
+            id=session.id,
+            created_at=in_seconds(session.created_at),
+            last_used_at=in_seconds(session.last_used_at),
+            expires_at=in_seconds(session.expires_at),
+            ended_at=_in_seconds(session.revoked_at),
+            is_over=is_over,
+            user_agent=session.client.user_agent,
+            address=session.client.address,
+        )
 
 
 class ExportedDevice(msgspec.Struct):
@@ -74,6 +88,16 @@ class Export(msgspec.Struct):
 _TIME = datetime(2024, 12, 19, 10, tzinfo=UTC)
 _SESSION = "5f0c1e6b9a3d42785f0c1e6b9a3d4278"
 _BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+SESSION_EXAMPLE = ExportedSession(
+    id=_SESSION,
+    created_at=_TIME,
+    last_used_at=_TIME,
+    expires_at=datetime(2025, 1, 18, 10, tzinfo=UTC),
+    ended_at=None,
+    is_over=False,
+    user_agent=_BROWSER,
+    address="192.0.2.7",
+)
 _EXAMPLE = Export(
     exported_at=datetime(2024, 12, 20, 8, 30, tzinfo=UTC),
     profile=ExportedProfile(
@@ -90,16 +114,7 @@ _EXAMPLE = Export(
         superuser_since=None,
     ),
     sessions=[
-        ExportedSession(
-            id=_SESSION,
-            created_at=_TIME,
-            last_used_at=_TIME,
-            expires_at=datetime(2025, 1, 18, 10, tzinfo=UTC),
-            ended_at=None,
-            is_over=False,
-            user_agent=_BROWSER,
-            address="192.0.2.7",
-        )
+        SESSION_EXAMPLE,
     ],
     devices=[ExportedDevice(last_seen_at=_TIME)],
     reserved_names=[ExportedName(kind="username", name="johnny", reserved_until=_TIME)],
@@ -157,17 +172,7 @@ def _document(data: PersonalData) -> Export:
             superuser_since=_in_seconds(user.superuser_since),
         ),
         sessions=[
-            ExportedSession(
-                id=session.id,
-                created_at=in_seconds(session.created_at),
-                last_used_at=in_seconds(session.last_used_at),
-                expires_at=in_seconds(session.expires_at),
-                ended_at=_in_seconds(session.revoked_at),
-                is_over=session.id not in data.live,
-                user_agent=session.client.user_agent,
-                address=session.client.address,
-            )
-            for session in data.sessions
+            ExportedSession.of(session, is_over=session.id not in data.live) for session in data.sessions
         ],
         devices=[ExportedDevice(last_seen_at=in_seconds(seen_at)) for seen_at in data.devices],
         reserved_names=[
@@ -178,16 +183,19 @@ def _document(data: PersonalData) -> Export:
             )
             for name, until in data.reserved_names
         ],
-        events=[
-            ExportedEvent(
-                at=in_seconds(event.at),
-                kind=event.kind,
-                session_id=event.session_id,
-                user_agent=event.client.user_agent,
-                address=event.client.address,
-            )
-            for event in data.events
-        ],
+        events=[_event(event) for event in data.events],
+    )
+
+
+def _event(event: Event) -> ExportedEvent:
+    # Where an administrator works is no business of the account's owner.
+    client = UNKNOWN_CLIENT if event.actor.role is Role.ADMINISTRATOR else event.client
+    return ExportedEvent(
+        at=in_seconds(event.at),
+        kind=event.kind,
+        session_id=event.session_id,
+        user_agent=client.user_agent,
+        address=client.address,
     )
 
 

@@ -35,7 +35,7 @@ from identity.entrypoints.http.openapi_refusals import (
 
 ACCOUNTS, SESSIONS, PASSWORDS = "Accounts", "Sessions", "Passwords"
 PROFILE, EMAIL_CHANGE, HEALTH = "Profile", "E-mail change", "Health"
-MY_DATA = "My data"
+MY_DATA, ADMINISTRATION = "My data", "Administration"
 
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 
@@ -75,6 +75,7 @@ def openapi_config(address: str, *, cookie: bool) -> OpenAPIConfig:
             Tag(name=PROFILE, description="What an account's owner sees of it, and changes in it."),
             Tag(name=EMAIL_CHANGE, description="Another address for an account, and the way back."),
             Tag(name=MY_DATA, description="A copy of all that is kept of an account, and its end."),
+            Tag(name=ADMINISTRATION, description="For superusers who have logged in lately."),
             Tag(name=HEALTH, description="For load balancers and process managers."),
         ],
         components=Components(
@@ -174,6 +175,36 @@ NEW_PASSWORD = text(
 )
 
 
+# Queries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryParameters:
+    """What an operation takes behind the question mark, and an example of what may be wrong with it."""
+
+    name: str
+    parameters: list[Node]
+    invalid: Node
+
+
+def query(name: str, invalid: Node, **parameters: Node) -> QueryParameters:
+    return QueryParameters(
+        name=name,
+        parameters=[
+            {"name": each, "in": "query", "required": False, **about} for each, about in parameters.items()
+        ],
+        invalid=invalid,
+    )
+
+
+def text_parameter(description: str) -> Node:
+    return {"description": description, "schema": {"type": "string"}}
+
+
+def number_parameter(description: str, most: int) -> Node:
+    return {"description": description, "schema": {"type": "integer", "minimum": 1, "maximum": most}}
+
+
 # Answers
 
 
@@ -198,6 +229,7 @@ def operation(
     answer: msgspec.Struct | list[Any],
     *,
     takes: Body | None = None,
+    takes_query: QueryParameters | None = None,
     forms: bool = True,
     invalid: Node | None = None,
     mistake: str | None = None,
@@ -223,11 +255,13 @@ def operation(
             413: common("TooLarge"),
             415: common("UnsupportedMediaType"),
         }
+    if takes_query:
+        refusals |= {400: _not_acceptable_query(takes_query)}
     refusals |= refuses or {}
 
     @dataclass
     class Described(Documented):
-        schemas = _schemas(takes) if takes else {}
+        schemas = (_schemas(takes) if takes else {}) | (_query_schemas(takes_query) if takes_query else {})
 
         def __post_init__(self) -> None:
             # Litestar has the status and the schema of the answer from the handler; the rest is said here.
@@ -236,6 +270,8 @@ def operation(
             for response in derived.values():
                 response.content[JSON].example = answer
             self.responses = {**derived, **{str(status): refusals[status] for status in sorted(refusals)}}
+            queried: list[Any] = takes_query.parameters if takes_query else []
+            self.parameters = [*(self.parameters or []), *queried] or None
             body: Any = _content(takes, forms=forms) if takes else None
             self.request_body = body
             self.security = self.security or []
@@ -256,6 +292,25 @@ def _not_acceptable(takes: Body, invalid: Node, mistake: str | None) -> Node:
             "not JSON": {"detail": "JSON parse error - Expecting value: line 1 column 1 (char 0)"},
         },
     )
+
+
+def _not_acceptable_query(takes: QueryParameters) -> Node:
+    return refusal(
+        "Some parameters are not acceptable.",
+        f"{takes.name}Errors",
+        "Detail",
+        examples={
+            "not acceptable": takes.invalid,
+            "not UTF-8": {
+                "detail": "Query parse error - 'utf-8' codec can't decode byte 0xff in position 0: invalid "
+                "start byte"
+            },
+        },
+    )
+
+
+def _query_schemas(takes: QueryParameters) -> Node:
+    return {f"{takes.name}Errors": field_errors(*(each["name"] for each in takes.parameters))}
 
 
 def _content(takes: Body, *, forms: bool) -> Node:

@@ -139,6 +139,19 @@ COMMON_REFUSALS: Node = {
             "session over": _token_refused("Token is blacklisted"),
         },
     ),
+    "NotPermitted": refusal(
+        "The account is not a superuser's, or its session began too long ago.",
+        "Detail",
+        examples={
+            "no superuser": {"detail": "You do not have permission to perform this action."},
+            "login too old": {"detail": "Log in again to continue.", "code": "login_too_old"},
+        },
+    ),
+    "AccountNotFound": refusal(
+        "There is no account with this id.",
+        "Detail",
+        examples={"no such account": {"detail": "No such account.", "code": "account_not_found"}},
+    ),
     "TooSlow": refusal(
         "The body did not arrive in time.",
         "Detail",
@@ -183,6 +196,23 @@ SESSION_NOT_FOUND = refusal(
     "Detail",
     examples={"no such session": {"detail": "Not found.", "code": "session_not_found"}},
 )
+ACCOUNT_NOT_FOUND = common("AccountNotFound")
+NOT_PERMITTED = common("NotPermitted")
+DEAD_LETTER_NOT_FOUND = refusal(
+    "There is no such letter, or it is not dead: it waits, or was sent.",
+    "Detail",
+    examples={"no such letter": {"detail": "No such dead letter.", "code": "dead_letter_not_found"}},
+)
+
+
+def last_superuser(fate: str) -> Node:
+    return refusal(
+        "There has to be a superuser whose account is open, and there is no other.",
+        "Mistake",
+        examples={"last superuser": {"error": f"The last superuser cannot be {fate}."}},
+    )
+
+
 ORIGIN_REFUSED = refusal(
     "The request does not come from a page of an allowed origin.",
     "Detail",

@@ -1,5 +1,6 @@
 """What a storage owes the use cases: the obligations of `ports.py`, asked of any storage."""
 
+from identity.testing.storage.administration import AdministrationBehaviour
 from identity.testing.storage.audit_log import AuditLogBehaviour
 from identity.testing.storage.concurrency import Concurrency
 from identity.testing.storage.devices import DevicesBehaviour
@@ -27,6 +28,7 @@ class StorageConformance(
     OutboxBehaviour,
     AuditLogBehaviour,
     MyDataBehaviour,
+    AdministrationBehaviour,
     SigningKeysBehaviour,
     TextBehaviour,
     TimeBehaviour,
@@ -53,6 +55,7 @@ class StorageConformance(
 
 
 __all__ = [
+    "AdministrationBehaviour",
     "AuditLogBehaviour",
     "Concurrency",
     "DevicesBehaviour",

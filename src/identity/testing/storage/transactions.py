@@ -448,6 +448,7 @@ def _writes(
         "outbox.postpone": lambda uow: uow.outbox.postpone(held, until=NOW, error=""),
         "outbox.bury": lambda uow: uow.outbox.bury(held, at=NOW, error=""),
         "outbox.release": lambda uow: uow.outbox.release(held),
+        "outbox.retry": lambda uow: uow.outbox.retry("a", at=NOW),
         "outbox.purge": lambda uow: uow.outbox.purge(dead_before=NOW, limit=10),
         "audit_log.append": lambda uow: uow.audit_log.append(LoggedIn(at=NOW, user_id=ann.id)),
         "audit_log.forget_clients": lambda uow: uow.audit_log.forget_clients(ann.id),
