@@ -1,5 +1,6 @@
 -- What wrk sends, as the variables BENCH_* say: the lines of the file BENCH_ITEMS, in turn.
 -- login: bodies. profile: access tokens. refresh: refresh tokens, each used once: the next is what was answered.
+-- search: an administrator's access token and what is searched for.
 local mode, path = os.getenv("BENCH_MODE"), os.getenv("BENCH_PATH")
 local head = {["Content-Type"] = os.getenv("BENCH_CONTENT_TYPE")}
 local count, position, is_verified = 0, 0, false
@@ -13,6 +14,10 @@ function init()
       line = wrk.format("POST", path, head, line)
     end
     if mode == "profile" then line = wrk.format("GET", path, {["Authorization"] = "Bearer " .. line}) end
+    if mode == "search" then
+      local token, prefix = string.match(line, "(%S+) (%S+)")
+      line = wrk.format("GET", path .. prefix, {["Authorization"] = "Bearer " .. token})
+    end
     count = count + 1
     items[count] = line
   end

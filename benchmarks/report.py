@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from benchmarks.cost import costs, needs
-from benchmarks.stage import SUBJECTS
+from benchmarks.stage import OF_ADMINISTRATORS, SUBJECTS
 from benchmarks.statistics import Sample, having, ratios, shown, spread
 from benchmarks.subjects.identity import SETTINGS
 from benchmarks.suites import CLIENTS, CROWD, PEERS, USERS
@@ -155,7 +155,7 @@ def _starts(samples: Sequence[Sample]) -> str:
 def _growing(samples: Sequence[Sample], suite: str, by: str, what: str, values: Iterable[int]) -> str:
     of_it = [sample for sample in samples if sample["suite"] == suite]
     rows = []
-    for workload in SUBJECTS:
+    for workload in (*SUBJECTS, OF_ADMINISTRATORS):
         for value in values:
             each = [sample for sample in of_it if sample["workload"] == workload and sample[by] == value]
             if each:

@@ -18,13 +18,13 @@ from benchmarks.rows import insert, password_hash
 from benchmarks.subjects import PASSWORD
 
 _USER = ("username", "username_key", "email", "email_key", "password_hash", "joined_at")
-_USER += ("password_changed_at", "version")
+_USER += ("password_changed_at", "superuser_since", "version")
 _SESSION = ("id", "user_id", "current_jti", "created_at", "last_used_at", "expires_at")
 _SESSION += ("client_address", "client_user_agent")
 
 
 def seed(database_url: str, *, users: int, sessions: bool = True, tell: bool = False) -> None:
-    """Into a database without any user: user0, user1, ... with the ids 1, 2, ..."""
+    """Into a database without any user: user0, who is a superuser, user1, ... with the ids 1, 2, ..."""
     began = time.monotonic()
 
     def progress(table: str, done: int) -> None:
@@ -44,7 +44,7 @@ def seed(database_url: str, *, users: int, sessions: bool = True, tell: bool = F
 def _users(count: int, now: datetime) -> Iterator[tuple[Any, ...]]:
     for n in range(count):
         name, address = f"user{n}", f"user{n}@example.com"
-        yield name, name, address, address, password_hash(), now, now, 1
+        yield name, name, address, address, password_hash(), now, now, now if n == 0 else None, 1
 
 
 def _sessions(count: int, now: datetime) -> Iterator[tuple[Any, ...]]:

@@ -19,10 +19,12 @@ from benchmarks.subjects import ROOT, Service, Subject, own_program
 SESSIONS = 200
 """Whose tokens are sent."""
 MINTERS = 4
-CONNECTIONS: Mapping[str, int] = {"profile": 32, "refresh": 32, "login": 8}
-SECONDS: Mapping[str, float] = {"profile": 4, "refresh": 4, "login": 8}
+CONNECTIONS: Mapping[str, int] = {"profile": 32, "refresh": 32, "login": 8, "search": 8}
+SECONDS: Mapping[str, float] = {"profile": 4, "refresh": 4, "login": 8, "search": 4}
 """Of one slice. A login takes a hundred times as long as a profile, so that fewer come to be counted."""
 WARM_UP = 1.0
+SEARCHED = ("user", "user1", "user12", "user123", "user9@", "nobody")
+"""Prefixes that every account has, that fewer have, and that none has."""
 
 
 @dataclass
@@ -55,6 +57,9 @@ class Site:
         with ThreadPoolExecutor(MINTERS) as threads:
             pairs = list(threads.map(lambda user: self.service.log_in(f"user{user}"), users))
         self.use([pair[self.service.api.access] for pair in pairs])
+        if "search" in self.service.api.paths and users[0] == 0:
+            token = pairs[0][self.service.api.access]  # of the superuser
+            self.items("search").write_text("".join(f"{token} {prefix}\n" for prefix in SEARCHED))
         if "refresh" in self.service.api.paths:
             with self.items("refresh").open("a") as file:
                 file.writelines(f"{pair['refresh']}\n" for pair in pairs)

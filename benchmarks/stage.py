@@ -21,6 +21,8 @@ from identity.adapters.sql.sqlite import READERS
 from identity.settings import Settings
 
 USERS = 1000
+OF_ADMINISTRATORS = "search"
+"""A workload that no peer has: how it grows with users is what matters."""
 SUBJECTS = {
     "profile": ("identity", "django", "fastapi-users", "d1", "d2"),
     "refresh": ("identity", "django"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from benchmarks.site import CONNECTIONS, SECONDS, WARM_UP
-from benchmarks.stage import SUBJECTS, Stage
+from benchmarks.stage import OF_ADMINISTRATORS, SUBJECTS, Stage
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ NEEDED = {
 """The subjects that have to run."""
 CROWD = 8  # clients that do nothing but log in
 PROBING = 8.0  # seconds
-SHORTER: Mapping[str, float] = {"profile": 3, "refresh": 3, "login": 5}
+SHORTER: Mapping[str, float] = {"profile": 3, "refresh": 3, "login": 5, OF_ADMINISTRATORS: 3}
 """Seconds of a slice where only ours is compared with itself."""
 CLIENTS = (1, 8, 64, 512)
 USERS = (1_000, 100_000, 1_000_000)
@@ -130,7 +130,7 @@ def users(stage: Stage, *, rounds: int, workloads: Sequence[str]) -> Iterator[St
 
         yield Step(f"{stage.kind}: seeding {count:,} users", 8 + count / _SEEDING, run)
     for number in range(rounds):
-        for workload in workloads:
+        for workload in (*workloads, OF_ADMINISTRATORS):
             for count in _rotated(USERS, number):
                 label = f"{stage.kind}, round {number + 1} of {rounds}: {workload}, {count:,} users"
                 about = {"suite": "users", "round": number, "users": count}

@@ -17,6 +17,7 @@ API = Api(
         "login": "/api/auth/login/",
         "profile": "/api/user/profile/",
         "refresh": "/api/auth/token/refresh/",
+        "search": "/api/admin/users/?search=",
     },
     login_body=lambda name: json.dumps({"username": name, "password": PASSWORD}),
     login_type="application/json",
