@@ -471,9 +471,8 @@ def test_the_house_is_drawn_as_it_stands() -> None:
 
 
 def spelled(number: int) -> str:
-    return {1: "one", 2: "two", 3: "three", 5: "five", 7: "seven", 8: "eight", 10: "ten", 30: "thirty"}[
-        number
-    ]
+    words = {1: "one", 2: "two", 3: "three", 5: "five", 7: "seven", 8: "eight", 10: "ten", 12: "twelve"}
+    return {**words, 30: "thirty"}[number]
 
 
 def common_passwords() -> int:
@@ -522,6 +521,8 @@ def phrases() -> Sequence[str]:
         f"and for {spelled(login_code.MOST_TRIES)} tries",
         f"at most {spelled(composing.LINKS_A_DAY)} are mailed to an account in a day",
         f"Within {spelled(int(worker.PAUSE))} seconds the first terminal prints the mail",
+        f"began with a login less than {spelled(defaults.superuser_login_lifetime // hour)} hours ago",
+        f"mailed a link, {spelled(composing.LINKS_A_DAY)} in a day at most",
         "the server does so every hour",
         f"{export.MOST_EVENTS:,} events and {export.MOST_SESSIONS:,} sessions at most",
         f"After {defaults.erasure_grace // day} days (`IDENTITY_ERASURE_GRACE`) the account is erased",

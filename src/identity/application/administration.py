@@ -61,9 +61,8 @@ class Authorise:
         """`by`: a superuser, or `OPERATOR`."""
         user = await uow.users.get(user_id)
         if user is not None and user.is_superuser:
-            await (
-                uow.users.open_superusers()
-            )  # from here on nobody changes any of them, him who acts included
+            # From here on nobody else changes any of them, who acts among them.
+            await uow.users.open_superusers()
             user = await uow.users.get(user_id)
         actor = await self.actor(uow, by=by, at=at)
         if user is None:

@@ -89,7 +89,8 @@ def show(config: Path | None, user: str, as_json: bool) -> None:
         print_json(_details(details))
         return
     for name, value in _account(details.user).items():
-        click.echo(f"{name.replace('_', ' ') + ':':<20} {_shown('-' if value in {None, ''} else str(value))}")
+        text = ("yes" if value else "no") if isinstance(value, bool) else str(value or "-")
+        click.echo(f"{name.replace('_', ' ') + ':':<20} {_shown(text)}")
     click.echo("\nSessions")
     _print_table(
         ("BEGUN", "LAST USED", "STATE", "ADDRESS", "PROGRAM"),
