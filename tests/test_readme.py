@@ -56,6 +56,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 # Where the README speaks of a module of `application` that has no heading of its own.
 UNDER_ANOTHER_HEADING = {
+    "audit": ("Audit log", "identity audit verify"),
     "calibration": ("Login", "identity calibrate"),
     "mail_preview": ("Mail", "identity mail-preview"),
     "composing": ("Mail", "notices of a kind"),

@@ -17,6 +17,7 @@ from tests.application.world import (
 )
 
 from identity.adapters.memory import PlainHasher
+from identity.application.audit import SETTLED_AFTER
 from identity.application.registration import VERIFIED_WITHIN
 from identity.application.sessions import DEVICES_REMEMBERED, USE_NOTED_EVERY
 from identity.domain.secrets import Secret
@@ -395,6 +396,45 @@ async def reencrypts_keys(world: World) -> Act:
     return later(world, "reencrypt_keys")
 
 
+async def an_audit_log(world: World) -> None:
+    """Of which some is sealed, and some can be."""
+    for _ in range(2):
+        await world.logged_in("alice")
+        world.clock.advance(SETTLED_AFTER)
+        await world.as_wired("seal_audit_log")()
+        world.clock.advance(timedelta(days=1))
+    await world.logged_in("alice")
+    world.clock.advance(SETTLED_AFTER)
+
+
+async def seals_the_audit_log(world: World) -> Act:
+    await an_audit_log(world)
+    return later(world, "seal_audit_log")
+
+
+async def verifies_the_audit_log(world: World) -> Act:
+    await an_audit_log(world)
+    return later(world, "verify_audit_log")
+
+
+async def exports_the_audit_log(world: World) -> Act:
+    await an_audit_log(world)
+
+    async def export() -> None:
+        async for _ in world.export_audit_log():
+            pass
+
+    return export
+
+
+async def purges_the_audit_log(world: World) -> Act:
+    await world.logged_in("alice")
+    world.clock.advance(SETTLED_AFTER)
+    await world.as_wired("seal_audit_log")()
+    world.clock.advance(timedelta(days=401))
+    return later(world, "purge_audit_log")
+
+
 SCENARIOS: list[Scenario] = [
     registers,
     registers_a_superuser,
@@ -457,6 +497,10 @@ SCENARIOS: list[Scenario] = [
     rotates_keys_when_due,
     retires_the_key,
     reencrypts_keys,
+    seals_the_audit_log,
+    verifies_the_audit_log,
+    exports_the_audit_log,
+    purges_the_audit_log,
 ]
 # What each leaves behind in the transaction that does it.
 TRACES: dict[Scenario, list[str]] = {

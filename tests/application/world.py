@@ -25,6 +25,7 @@ from identity.adapters.memory import (
     SeededRandomness,
     WordList,
 )
+from identity.application.audit import ExportAuditLog, PurgeAuditLog, SealAuditLog, VerifyAuditLog
 from identity.application.composing import ComposeMail
 from identity.application.deletion import EraseAccounts, RequestDeletion, UndoDeletion
 from identity.application.email_change import (
@@ -64,6 +65,7 @@ from identity.application.throttling import (
     VerifyPassword,
 )
 from identity.application.verification import RequestVerification, VerifyEmail
+from identity.domain.audit_seal import SealingKey
 from identity.domain.login_code import CodeDigests
 from identity.domain.names import Username
 from identity.domain.one_time_token import Purpose
@@ -114,6 +116,8 @@ BUCKETS = Buckets(
 CODE_DIGESTS = CodeDigests(key=b"a key of 32 bytes for the codes.")
 UNLIMITED = replace(BUCKETS, per_account=Backoff(free=1_000_000, stop=1_000_000))
 THREE_REQUESTS = replace(BUCKETS, requests_per_address=Window(limit=3, length=timedelta(minutes=5)))
+SEALING_KEY = SealingKey(b"a key of 32 bytes for the seals.")
+RETENTION = timedelta(days=400)
 SLOTS = 2
 
 BROWSER = Client(address="192.0.2.7", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
@@ -472,8 +476,18 @@ class World:
             clock=clock,
             randomness=randomness,
         )
+        self.seal_audit_log = SealAuditLog(begin=begin, clock=clock, key=SEALING_KEY, previous_key=None)
+        self.verify_audit_log = VerifyAuditLog(
+            read=read, clock=clock, key=SEALING_KEY, previous_key=None, retention=RETENTION
+        )
+        self.export_audit_log = ExportAuditLog(read=read)
+        self.purge_audit_log = PurgeAuditLog(read=read, begin=begin, clock=clock, retention=RETENTION)
         self.purge_expired = PurgeExpired(
-            begin=begin, limiter=limiter, clock=clock, erase_accounts=self.erase_accounts
+            begin=begin,
+            limiter=limiter,
+            clock=clock,
+            erase_accounts=self.erase_accounts,
+            purge_audit_log=self.purge_audit_log,
         )
         self.check_health = CheckHealth(read=read, schema=self.tap.on("schema", MemorySchema()), clock=clock)
 

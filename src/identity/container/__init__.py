@@ -26,6 +26,7 @@ from identity.adapters.sql.migration import SqlSchema
 from identity.adapters.sql.rate_limiter import SqlRateLimiter
 from identity.adapters.sql.storage import SqlStorage
 from identity.adapters.system import SystemClock, SystemRandomness, time_zones
+from identity.application.audit import ExportAuditLog, PurgeAuditLog, SealAuditLog, VerifyAuditLog
 from identity.application.calibration import Calibrate
 from identity.application.composing import ComposeMail
 from identity.application.deletion import EraseAccounts, RequestDeletion, UndoDeletion
@@ -84,6 +85,7 @@ from identity.container.mailing import (
 )
 from identity.container.passwords import common_passwords_kind, password_policy
 from identity.container.third_party import third_party
+from identity.domain.audit_seal import SealingKey
 from identity.domain.login_code import CodeDigests
 from identity.domain.secrets import Secret
 from identity.domain.throttling import Backoff, Window
@@ -147,6 +149,14 @@ def requires_verification(settings: Settings) -> bool:
 
 def code_digests(secret: Secret) -> CodeDigests:
     return CodeDigests(key=derived_key(secret, "login-codes"))
+
+
+def sealing_key(secret: Secret) -> SealingKey:
+    return SealingKey(derived_key(secret, "audit-log"))
+
+
+def previous_sealing_key(settings: Settings) -> SealingKey | None:
+    return None if settings.secret_previous is None else sealing_key(settings.secret_previous)
 
 
 class Container(DeclarativeContainer):
@@ -469,8 +479,30 @@ class Container(DeclarativeContainer):
         clock=clock,
         randomness=randomness,
     )
+    sealing_key = Singleton(sealing_key, secret)
+    previous_sealing_key = Singleton(previous_sealing_key, settings)
+    seal_audit_log = Singleton(
+        SealAuditLog, begin=begin, clock=clock, key=sealing_key, previous_key=previous_sealing_key
+    )
+    verify_audit_log = Singleton(
+        VerifyAuditLog,
+        read=read,
+        clock=clock,
+        key=sealing_key,
+        previous_key=previous_sealing_key,
+        retention=given.audit_retention,
+    )
+    export_audit_log = Singleton(ExportAuditLog, read=read)
+    purge_audit_log = Singleton(
+        PurgeAuditLog, read=read, begin=begin, clock=clock, retention=given.audit_retention
+    )
     purge_expired = Singleton(
-        PurgeExpired, begin=begin, limiter=limiter, clock=clock, erase_accounts=erase_accounts
+        PurgeExpired,
+        begin=begin,
+        limiter=limiter,
+        clock=clock,
+        erase_accounts=erase_accounts,
+        purge_audit_log=purge_audit_log,
     )
     check_health = Singleton(CheckHealth, read=read, schema=schema, clock=clock)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from identity.adapters.memory.audit_seals import forget_salts, note_event
 from identity.adapters.memory.state import IssuedToken, QueuedIntent, State, View, drop, in_utc, utc
 from identity.application.mail import ClaimedIntent, MailIntent
 from identity.domain.events import Event
@@ -256,13 +257,16 @@ class MemoryAuditLog:
     view: View
 
     async def append(self, event: Event) -> None:
-        self.view.changed().events.append(in_utc(event))
+        state = self.view.changed()
+        state.events.append(in_utc(event))
+        note_event(state, event)
 
     async def of_user(self, user_id: int, *, limit: int) -> tuple[Event, ...]:
         own = [event for event in reversed(self.view.seen().events) if event.user_id == user_id]
         return tuple(sorted(own, key=lambda event: event.at, reverse=True)[:limit])
 
     async def forget_clients(self, user_id: int) -> None:
+        forget_salts(self.view.changed(), user_id)
         events = self.view.changed().events
         events[:] = [
             replace(event, client=Client(request_id=event.client.request_id))

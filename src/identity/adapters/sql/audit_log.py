@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +10,7 @@ from sqlalchemy import bindparam, insert, null, select, update
 
 from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.schema import audit_events
+from identity.domain.audit_seal import client_digest
 from identity.domain.events import OWNER, Actor, Event, Role, event_named
 from identity.domain.session import Client
 
@@ -58,18 +57,13 @@ def event_from_row(row: Row) -> Event:
             user_agent=row[audit_events.c.client_user_agent],
             request_id=row[audit_events.c.request_id],
         ),
+        subject=row[audit_events.c.subject],
     )
 
 
 def _actor(role: str, user_id: int | None) -> Actor:
     """Older versions noted none, and had hardly any events but the owner's."""
     return Actor(role=Role(role), user_id=user_id) if role else OWNER
-
-
-def client_digest(client: Client, salt: bytes) -> bytes:
-    """Shows that where a request came from is still what was noted; without the salt it shows nothing."""
-    personal = json.dumps([client.address, client.user_agent]).encode()
-    return hashlib.sha256(salt + personal).digest()
 
 
 def _to_row(event: Event) -> dict[str, Any]:
@@ -82,6 +76,7 @@ def _to_row(event: Event) -> dict[str, Any]:
         "actor": event.actor.role.value,
         "actor_id": event.actor.user_id,
         "request_id": event.client.request_id,
+        "subject": event.subject,
         "client_address": event.client.address,
         "client_user_agent": event.client.user_agent,
         "client_salt": salt,

@@ -160,6 +160,7 @@ audit_events = Table(
     Column("actor", key(16), nullable=False, server_default=EMPTY),  # a role; empty: of an older version
     Column("actor_id", number()),
     Column("request_id", key(32), nullable=False, server_default=EMPTY),
+    Column("subject", key(64), nullable=False, server_default=EMPTY),
     # What is personal. When it is erased, its salt goes with it; the digest stays, and tells nothing.
     Column("client_address", text(), nullable=False),
     Column("client_user_agent", text(), nullable=False),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from identity.entrypoints.cli.audit import audit
 from identity.entrypoints.cli.keys import keys
 from identity.entrypoints.cli.mail_preview import mail_preview
 from identity.entrypoints.cli.running import (
@@ -169,6 +170,7 @@ def deliver_mail(config: Path | None, once: bool) -> None:
             deliver_mail=container.deliver_mail(),
             purge_expired=container.purge_expired(),
             rotate_keys_when_due=container.rotate_keys_when_due(),
+            seal_audit_log=container.seal_audit_log(),
         ):
             await stopping.wait()
 
@@ -281,6 +283,9 @@ def calibrate(config: Path | None, within: int, as_json: bool) -> None:
 
 
 main.add_command(keys)
+
+
+main.add_command(audit)
 
 
 @main.command("settings", short_help="Show every setting.")

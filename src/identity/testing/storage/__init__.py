@@ -1,6 +1,7 @@
 """What a storage owes the use cases: the obligations of `ports.py`, asked of any storage."""
 
 from identity.testing.storage.audit_log import AuditLogBehaviour
+from identity.testing.storage.audit_seals import AuditSealsBehaviour
 from identity.testing.storage.concurrency import Concurrency
 from identity.testing.storage.devices import DevicesBehaviour
 from identity.testing.storage.login_codes import LoginCodesBehaviour
@@ -26,6 +27,7 @@ class StorageConformance(
     LoginCodesBehaviour,
     OutboxBehaviour,
     AuditLogBehaviour,
+    AuditSealsBehaviour,
     MyDataBehaviour,
     SigningKeysBehaviour,
     TextBehaviour,
@@ -54,6 +56,7 @@ class StorageConformance(
 
 __all__ = [
     "AuditLogBehaviour",
+    "AuditSealsBehaviour",
     "Concurrency",
     "DevicesBehaviour",
     "LoginCodesBehaviour",

@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("actor", key(16), nullable=False, server_default=EMPTY),
         sa.Column("actor_id", number()),
         sa.Column("request_id", key(32), nullable=False, server_default=EMPTY),
+        sa.Column("subject", key(64), nullable=False, server_default=EMPTY),
         sa.Column("client_salt", digest()),
         sa.Column("client_digest", digest()),
         sa.Column("seal", digest()),
