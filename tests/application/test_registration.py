@@ -8,7 +8,7 @@ import pytest
 from tests.application.world import BROWSER, COMMON_PASSWORD, NEW_PASSWORD, PASSWORD, World
 
 from identity.domain.errors import EmailTaken, InvalidInput, LoginRefused, UsernameTaken
-from identity.domain.events import SuperuserCreated, UserRegistered
+from identity.domain.events import OPERATOR, SuperuserCreated, UserRegistered
 from identity.domain.secrets import Secret
 from identity.domain.user import User
 
@@ -70,7 +70,9 @@ class TestAnAccountIsOpened:
             username="root", email="root@example.com", password=PASSWORD, superuser=True
         )
         assert root.superuser_since == world.clock.now()
-        assert world.storage.events == (SuperuserCreated(at=world.clock.now(), user_id=root.id),)
+        assert world.storage.events == (
+            SuperuserCreated(at=world.clock.now(), user_id=root.id, actor=OPERATOR),
+        )
 
     async def test_the_username_may_be_the_accounts_own_address(self, world: World) -> None:
         user = await world.registered("Alice@Example.com", "alice@example.COM")

@@ -20,7 +20,7 @@ from tests.application.world import (
 from identity.adapters.memory import MemoryTokens
 from identity.application.mail import MailKind
 from identity.domain.errors import AccessTokenRefused, Conflict, TokenFault, TokenRefused, Unavailable
-from identity.domain.events import LoggedOut, RefreshTokenReused
+from identity.domain.events import ANYBODY, LoggedOut, RefreshTokenReused
 from identity.domain.session import Client
 from identity.domain.tokens import TokenPair
 from identity.domain.user import User
@@ -225,7 +225,11 @@ class TestReuse:
         await refresh_fault(world, pair.refresh)
         session_id = (await world.claims(pair.refresh)).session_id
         expected = RefreshTokenReused(
-            at=world.clock.now(), user_id=alice.id, session_id=session_id, client=MALLORY
+            at=world.clock.now(),
+            user_id=alice.id,
+            actor=ANYBODY,
+            session_id=session_id,
+            client=MALLORY,
         )
         assert world.storage.events[-1] == expected
 

@@ -28,7 +28,7 @@ from identity.domain.errors import (
     Throttled,
     UsernameTaken,
 )
-from identity.domain.events import AddressReused, EmailVerified, RegistrationLapsed
+from identity.domain.events import ANYBODY, SERVICE, AddressReused, EmailVerified, RegistrationLapsed
 from identity.domain.names import EmailAddress
 from identity.domain.secrets import Secret
 from identity.domain.user import user_reference
@@ -311,7 +311,7 @@ class TestRegisteringWhereVerificationIsRequired:
         assert "already" in mail.subject
         assert "alice" in mail.text
         assert "mallory" not in mail.text + mail.html
-        expected = AddressReused(at=required.clock.now(), user_id=alice.id, client=BROWSER)
+        expected = AddressReused(actor=ANYBODY, at=required.clock.now(), user_id=alice.id, client=BROWSER)
         assert required.storage.events[-1] == expected
         assert len(required.state().users) == 1
 
@@ -357,7 +357,7 @@ class TestRegisteringWhereVerificationIsRequired:
         user = await required.stored_user()
         required.clock.advance(VERIFIED_WITHIN + TICK)
         await required.purge_expired()
-        expected = RegistrationLapsed(at=required.clock.now(), user_id=user.id)
+        expected = RegistrationLapsed(actor=SERVICE, at=required.clock.now(), user_id=user.id)
         assert required.storage.events[-1] == expected
         state = required.state()
         assert not any(

@@ -59,6 +59,7 @@ from identity.application.sessions import (
 )
 from identity.application.throttling import (
     Buckets,
+    ConfirmPassword,
     CountRequest,
     ForgiveFailures,
     HashPassword,
@@ -325,6 +326,8 @@ class World:
             lane=lane, limiter=limiter, buckets=buckets, hasher=hasher, clock=clock
         )
 
+        confirm_password = ConfirmPassword(begin=begin, verify_password=verify_password, clock=clock)
+
         self._tokens = tokens
         judge_registration = JudgeRegistration(
             read=read, count_request=count_request, judge_password=judge_password
@@ -407,7 +410,7 @@ class World:
             read=read,
             begin=begin,
             hash_password=hash_password,
-            verify_password=verify_password,
+            confirm_password=confirm_password,
             judge_password=judge_password,
             clock=clock,
             randomness=randomness,
@@ -434,7 +437,7 @@ class World:
         self.request_email_change = RequestEmailChange(
             read=read,
             begin=begin,
-            verify_password=verify_password,
+            confirm_password=confirm_password,
             clock=clock,
             randomness=randomness,
             idle=IDLE,
@@ -449,7 +452,7 @@ class World:
         self.request_deletion = RequestDeletion(
             read=read,
             begin=begin,
-            verify_password=verify_password,
+            confirm_password=confirm_password,
             clock=clock,
             randomness=randomness,
             idle=IDLE,
@@ -581,6 +584,10 @@ class World:
     def state(self) -> Any:
         """All that is stored. It can be kept, and compared with what is stored later."""
         return self.storage.committed()
+
+    def besides_the_log(self) -> Any:
+        """The same without the audit log, which notes refusals too."""
+        return replace(self.state(), events=[], audit_notes={})
 
     @property
     def happened(self) -> list[str]:

@@ -62,6 +62,7 @@ from identity.application.signing_keys import (
 from identity.application.throttling import (
     FIVE_MINUTES,
     Buckets,
+    ConfirmPassword,
     CountRequest,
     ForgiveFailures,
     HashPassword,
@@ -216,6 +217,7 @@ class Container(DeclarativeContainer):
     verify_password = Singleton(
         VerifyPassword, lane=lane, limiter=limiter, buckets=buckets, hasher=hasher, clock=clock
     )
+    confirm_password = Singleton(ConfirmPassword, begin=begin, verify_password=verify_password, clock=clock)
     service_name = Singleton(service_name, settings)
     bundled_common_passwords = Singleton(BundledCommonPasswords)
     judge_password = Singleton(
@@ -267,7 +269,7 @@ class Container(DeclarativeContainer):
         clock=clock,
         longest_lifetime=given.refresh_lifetime,
     )
-    reencrypt_keys = Singleton(ReencryptKeys, begin=begin, generator=sealed_keys)
+    reencrypt_keys = Singleton(ReencryptKeys, begin=begin, generator=sealed_keys, clock=clock)
     tokens = Singleton(JwtTokens, keyring=keyring, issuer=given.issuer, audience=given.audience, clock=clock)
     sign_tokens = Singleton(
         SignTokens, tokens=tokens, randomness=randomness, access_lifetime=given.access_lifetime
@@ -400,7 +402,7 @@ class Container(DeclarativeContainer):
         read=read,
         begin=begin,
         hash_password=hash_password,
-        verify_password=verify_password,
+        confirm_password=confirm_password,
         judge_password=judge_password,
         clock=clock,
         randomness=randomness,
@@ -433,7 +435,7 @@ class Container(DeclarativeContainer):
         RequestEmailChange,
         read=read,
         begin=begin,
-        verify_password=verify_password,
+        confirm_password=confirm_password,
         clock=clock,
         randomness=randomness,
         idle=given.refresh_idle,
@@ -449,7 +451,7 @@ class Container(DeclarativeContainer):
         RequestDeletion,
         read=read,
         begin=begin,
-        verify_password=verify_password,
+        confirm_password=confirm_password,
         clock=clock,
         randomness=randomness,
         idle=given.refresh_idle,

@@ -88,7 +88,7 @@ class SuperuserCreated(Event):
 
 
 class VerificationRequested(Event):
-    """Somebody asked for a mail to verify an address. Whose that is was not looked up."""
+    """Somebody asked for a mail to verify an address, which may be nobody's."""
 
 
 class LoginRefused(Event):
@@ -105,7 +105,7 @@ class PasswordRefused(Event):
 
 
 class LoginCodeRequested(Event):
-    """Somebody asked for a code to log in with. Whose the address is was not looked up."""
+    """Somebody asked for a code to log in with, for an address that may be nobody's."""
 
 
 class LoggedIn(Event):
@@ -137,7 +137,7 @@ class RefreshTokenReused(Event):
 
 
 class ResetRequested(Event):
-    """Somebody asked for a mail to reset a password. Whose the address is was not looked up."""
+    """Somebody asked for a mail to reset the password, for an address that may be nobody's."""
 
 
 class PasswordChanged(Event):

@@ -238,6 +238,9 @@ def purge(config: Path | None, as_json: bool) -> None:
         click.echo(f"Deleted {words}.")
 
 
+main.add_command(audit)
+
+
 @main.command()
 @click.option(
     "--within",
@@ -283,9 +286,6 @@ def calibrate(config: Path | None, within: int, as_json: bool) -> None:
 
 
 main.add_command(keys)
-
-
-main.add_command(audit)
 
 
 @main.command("settings", short_help="Show every setting.")
