@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +17,7 @@ from identity.application.audit import SETTLED_AFTER
 from identity.domain.audit_seal import FIRST, AuditEntry, SealedDay, SealingKey
 from identity.domain.audit_verification import MOST_FAULTS, AuditVerifier
 from identity.domain.events import LoggedIn
+from identity.entrypoints.worker import working
 from identity.testing.samples import NOW, SECOND
 
 TICK = timedelta(microseconds=1)
@@ -106,6 +108,21 @@ class TestSealing:
         stored = world.state()
         assert await world.seal_audit_log() == 0
         assert world.state() == stored
+
+    async def test_is_done_beside_the_requests(self, world: World) -> None:
+        await settled(world)
+        sealed = asyncio.Event()
+
+        async def seal() -> None:
+            await world.seal_audit_log()
+            sealed.set()
+
+        async def idle() -> None: ...
+
+        jobs: Any = {"purge_expired": idle, "rotate_keys_when_due": idle, "seal_audit_log": seal}
+        async with working(deliver_mail=None, **jobs), asyncio.timeout(30):
+            await sealed.wait()
+        assert (await world.verify_audit_log()).checked == 1
 
 
 class TestAnotherSecret:

@@ -16,7 +16,8 @@ from identity.domain.session import Client
 
 def note_event(state: State, event: Event) -> None:
     """Gives the event that was appended last its number."""
-    number = max([*state.audit_notes, *(day.last_id for day in state.sealed_days.values())], default=0) + 1
+    purged = max((day.last_id for day in state.sealed_days.values()), default=0)
+    number = max(next(reversed(state.audit_notes), 0), purged) + 1
     # Not random: nothing is at rest here, and tests compare all that is stored.
     salt = hashlib.sha256(str(number).encode()).digest()
     state.audit_notes[number] = AuditNote(salt=salt, digest=client_digest(event.client, salt))
