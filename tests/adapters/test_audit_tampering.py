@@ -354,6 +354,18 @@ async def test_it_is_found_that(house: House, what: str) -> None:
     assert tuple(said) == deed.said
 
 
+@pytest.mark.parametrize("house", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("column", ["at", "user_id", "client_salt", "client_digest", "seal"])
+async def test_what_sqlite_keeps_in_a_column_that_is_no_value_of_it_is_named(
+    house: House, column: str
+) -> None:
+    await house.execute(f"UPDATE audit_events SET {column} = 'no value' WHERE id = {{5}}")
+    said = await house.said()
+    assert f"event 5 {ALTERED}" in said
+    # Without its seal, the one after it seems to miss something too.
+    assert column == "seal" or all("event 5 " in line for line in said)
+
+
 # What is not tampering
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import bindparam, case, delete, select, update
@@ -27,6 +27,13 @@ _ENTRIES = (
     .order_by(audit_events.c.id)
     .limit(bindparam("most"))
 )
+_PLACES = (
+    select(audit_events.c.id, audit_events.c.seal)
+    .where(audit_events.c.id > bindparam("last"))
+    .order_by(audit_events.c.id)
+    .limit(bindparam("most"))
+)
+_UNREADABLE = datetime.min.replace(tzinfo=UTC)
 _SEAL = (
     update(audit_events)
     .where(audit_events.c.id.in_(bindparam("these", expanding=True)), audit_events.c.seal.is_(None))
@@ -74,8 +81,25 @@ class SqlAuditSeals:
     dialect: Dialect
 
     async def entries(self, *, after: int, limit: int) -> tuple[AuditEntry, ...]:
+        try:
+            return await self._read(after, limit)
+        except (ValueError, TypeError):  # SQLite keeps whatever somebody writes into a column
+            places = await self.connection.execute(_PLACES, {"last": after, "most": limit})
+            rows = [(row[audit_events.c.id], row[audit_events.c.seal]) for row in places.mappings()]
+        return tuple([await self._read_one(entry_id, seal) for entry_id, seal in rows])
+
+    async def _read(self, after: int, limit: int) -> tuple[AuditEntry, ...]:
         rows = await self.connection.execute(_ENTRIES, {"last": after, "most": limit})
         return tuple(_entry_from_row(row) for row in rows.mappings())
+
+    async def _read_one(self, entry_id: int, seal: object) -> AuditEntry:
+        try:
+            (entry,) = await self._read(entry_id - 1, 1)
+        except (ValueError, TypeError):
+            return AuditEntry(
+                id=entry_id, at=_UNREADABLE, kind="", role="", seal=seal if isinstance(seal, bytes) else b""
+            )
+        return entry
 
     async def days(self) -> tuple[SealedDay, ...]:
         return tuple(_day_from_row(row) for row in (await self.connection.execute(_DAYS)).mappings())
@@ -141,10 +165,16 @@ def _entry_from_row(row: Row) -> AuditEntry:
         subject=row[audit_events.c.subject],
         address=row[audit_events.c.client_address],
         user_agent=row[audit_events.c.client_user_agent],
-        client_salt=row[audit_events.c.client_salt],
-        client_digest=row[audit_events.c.client_digest],
-        seal=row[audit_events.c.seal],
+        client_salt=_octets(row[audit_events.c.client_salt]),
+        client_digest=_octets(row[audit_events.c.client_digest]),
+        seal=_octets(row[audit_events.c.seal]),
     )
+
+
+def _octets(value: object) -> bytes | None:
+    if value is not None and not isinstance(value, bytes):
+        raise TypeError("not octets")
+    return value
 
 
 def _day_from_row(row: Row) -> SealedDay:
