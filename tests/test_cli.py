@@ -50,6 +50,7 @@ COMMANDS = (
     "mail-test",
     "mail-preview",
     "purge",
+    "audit",
     "calibrate",
     "keys",
     "users",
@@ -59,6 +60,7 @@ COMMANDS = (
 ARGUMENTS = {
     "mail-test": ("john@example.com",),
     "keys": ("list",),
+    "audit": ("verify",),
     "users": ("list",),
     "reset-link": ("john_doe",),
 }
@@ -704,7 +706,8 @@ def test_purge_tells_what_it_deleted() -> None:
     def deleted(count: int) -> str:
         return (
             f"{count} sessions, {count} devices, {count} one time tokens, {count} login codes, "
-            f"0 dead letters, {count} rate limits, 0 reservations, 0 accounts"
+            f"0 dead letters, {count} rate limits, 0 reservations, 0 audit events, "
+            "0 accounts"
         )
 
     assert succeeds("purge") == f"Deleted {deleted(0)}.\n"
@@ -718,7 +721,7 @@ def test_purge_tells_what_it_deleted_as_json() -> None:
     expire_one_of_each(user_id=1)
     for count in (1, 0):
         kinds = ["sessions", "devices", "one_time_tokens", "login_codes", "rate_limits"]
-        none = dict.fromkeys(["dead_letters", "reservations", "accounts"], 0)
+        none = dict.fromkeys(["dead_letters", "reservations", "audit_events", "accounts"], 0)
         assert json.loads(succeeds("purge", "--json")) == dict.fromkeys(kinds, count) | none
 
 

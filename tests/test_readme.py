@@ -22,7 +22,7 @@ import pytest
 from litestar import Litestar
 
 from identity.adapters.jwt import keyring
-from identity.application import composing, email_change, export, signing_keys
+from identity.application import audit, composing, email_change, export, signing_keys
 from identity.application.registration import VERIFIED_WITHIN
 from identity.application.sessions import DEVICES_REMEMBERED, USE_NOTED_EVERY
 from identity.container import build_container
@@ -35,6 +35,7 @@ from identity.domain.errors import (
     Throttled,
     Unavailable,
 )
+from identity.domain.events import vocabulary
 from identity.domain.names import DISPLAY_NAME_LIMIT
 from identity.domain.password_policy import PasswordPolicy
 from identity.domain.session import SLIDES
@@ -56,6 +57,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 # Where the README speaks of a module of `application` that has no heading of its own.
 UNDER_ANOTHER_HEADING = {
+    "audit": ("Audit log", "identity audit verify"),
     "calibration": ("Login", "identity calibrate"),
     "mail_preview": ("Mail", "identity mail-preview"),
     "composing": ("Mail", "notices of a kind"),
@@ -449,6 +451,19 @@ def test_the_commands_section_names_the_variable_and_the_statuses_of_the_code() 
 # The prose
 
 
+def test_the_vocabulary_of_the_audit_log_is_that_of_the_code() -> None:
+    expected = {
+        (f"`{kind}`", flowing(event.__doc__ or ""))
+        for kind, event in vocabulary().items()
+        if event.__module__ == "identity.domain.events"
+    }
+    rows = table("Audit log")
+    assert set(rows) == expected
+    assert len(rows) == len(expected)
+    refusals = {kind for kind, event in vocabulary().items() if event.is_refusal}
+    assert refusals == {"LoginRefused", "PasswordRefused"}
+
+
 def test_every_feature_has_a_heading_in_the_readme() -> None:
     titles = {title.lower() for title in headings(README)}
     features = {path.stem for path in (PACKAGE / "application").glob("*.py")} - NO_FEATURES
@@ -493,6 +508,7 @@ def phrases() -> Sequence[str]:
     assert day == composing.LINKS_COUNTED_FOR
     assert defaults.shutdown_delay == timedelta(seconds=1)
     assert hour.total_seconds() == worker.HOURLY
+    assert minute.total_seconds() == worker.EVERY_MINUTE
     return (
         f"http://{defaults.host}:{defaults.port}/api/schema/",
         f"{policy.shortest} to {policy.longest} characters",
@@ -526,6 +542,7 @@ def phrases() -> Sequence[str]:
         "the server does so every hour",
         f"{export.MOST_EVENTS:,} events and {export.MOST_SESSIONS:,} sessions at most",
         f"After {defaults.erasure_grace // day} days (`IDENTITY_ERASURE_GRACE`) the account is erased",
+        f"seals what is older than {spelled(audit.SETTLED_AFTER // minute)} minutes",
         "a second later the listener closes",
         f"does not arrive within {body.TIME_LIMIT:.0f} seconds, 413 beyond {body.SIZE_LIMIT // 1024} KiB",
         f"{connection.HEAD_TIME_LIMIT:.0f} seconds and "

@@ -389,7 +389,7 @@ async def test_a_key_that_did_not_open_is_tried_again_when_it_was_sealed_anew(ho
     added = await house.rotate(secret=NEXT_SECRET, previous=SECRET)
     assert await ring.verifying(added.kid) is None
     vault = house.sealed(secret=SECRET, previous=NEXT_SECRET)
-    await ReencryptKeys(begin=house.storage.begin, generator=vault)()
+    await ReencryptKeys(begin=house.storage.begin, generator=vault, clock=house.clock)()
     house.clock.advance(HEARD_OF)
     assert (await ring.signing()).kid == added.kid
 
@@ -458,7 +458,7 @@ async def test_after_sealing_anew_the_previous_secret_is_not_needed(house: House
     new_ring = house.ring(secret=NEXT_SECRET, previous=SECRET)
     assert (await new_ring.signing()).kid == first.kid
     vault = house.sealed(secret=NEXT_SECRET, previous=SECRET)
-    assert await ReencryptKeys(begin=house.storage.begin, generator=vault)() == 2
+    assert await ReencryptKeys(begin=house.storage.begin, generator=vault, clock=house.clock)() == 2
     without = house.ring(secret=NEXT_SECRET)
     opened = await without.verifying(first.kid)
     assert opened is not None
@@ -474,7 +474,7 @@ async def test_a_process_with_the_old_secret_goes_on_while_keys_are_sealed_anew(
     ring = house.ring()
     first = await ring.signing()
     vault = house.sealed(secret=NEXT_SECRET, previous=SECRET)
-    await ReencryptKeys(begin=house.storage.begin, generator=vault)()
+    await ReencryptKeys(begin=house.storage.begin, generator=vault, clock=house.clock)()
     house.clock.advance(RELOADED_EVERY)
     assert await ring.signing() == first
     assert errors(caplog) == []

@@ -1082,6 +1082,7 @@ async def test_code_of_this_release_works_on_the_expanded_schema_of_a_newer_one(
                 dead_letters=0,
                 rate_limits=7,
                 reservations=0,
+                audit_events=0,
                 accounts=0,
             )
             assert await started.purge_expired()() == purged

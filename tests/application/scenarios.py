@@ -17,6 +17,7 @@ from tests.application.world import (
 )
 
 from identity.adapters.memory import PlainHasher
+from identity.application.audit import SETTLED_AFTER
 from identity.application.registration import VERIFIED_WITHIN
 from identity.application.sessions import DEVICES_REMEMBERED, USE_NOTED_EVERY
 from identity.domain.events import OPERATOR
@@ -469,6 +470,45 @@ async def retries_a_letter(world: World) -> Act:
     return lambda: world.retry_letter(by=root, letter_id=letter, client=BROWSER)
 
 
+async def an_audit_log(world: World) -> None:
+    """Of which some is sealed, and some can be."""
+    for _ in range(2):
+        await world.logged_in("alice")
+        world.clock.advance(SETTLED_AFTER)
+        await world.as_wired("seal_audit_log")()
+        world.clock.advance(timedelta(days=1))
+    await world.logged_in("alice")
+    world.clock.advance(SETTLED_AFTER)
+
+
+async def seals_the_audit_log(world: World) -> Act:
+    await an_audit_log(world)
+    return later(world, "seal_audit_log")
+
+
+async def verifies_the_audit_log(world: World) -> Act:
+    await an_audit_log(world)
+    return later(world, "verify_audit_log")
+
+
+async def exports_the_audit_log(world: World) -> Act:
+    await an_audit_log(world)
+
+    async def export() -> None:
+        async for _ in world.export_audit_log():
+            pass
+
+    return export
+
+
+async def purges_the_audit_log(world: World) -> Act:
+    await world.logged_in("alice")
+    world.clock.advance(SETTLED_AFTER)
+    await world.as_wired("seal_audit_log")()
+    world.clock.advance(timedelta(days=401))
+    return later(world, "purge_audit_log")
+
+
 SCENARIOS: list[Scenario] = [
     registers,
     registers_a_superuser,
@@ -545,6 +585,10 @@ SCENARIOS: list[Scenario] = [
     reads_the_audit_log,
     lists_the_outbox,
     retries_a_letter,
+    seals_the_audit_log,
+    verifies_the_audit_log,
+    exports_the_audit_log,
+    purges_the_audit_log,
 ]
 # What each leaves behind in the transaction that does it.
 TRACES: dict[Scenario, list[str]] = {
@@ -553,9 +597,17 @@ TRACES: dict[Scenario, list[str]] = {
     registers_and_is_mailed: ["audit_log.append", "outbox.put"],
     registers_blindly: ["audit_log.append", "outbox.put", "reservations.hold"],
     registers_with_an_address_that_is_taken: ["audit_log.append", "outbox.put", "reservations.hold"],
-    asks_for_another_link: ["outbox.put"],
+    asks_for_another_link: ["audit_log.append", "outbox.put"],
     verifies_the_address: ["audit_log.append", "reservations.release"],
     logs_in: ["audit_log.append", "devices.see"],
+    fails_to_log_in: ["audit_log.append"],
+    logs_in_before_it_is_verified: ["audit_log.append", "outbox.put"],
+    logs_in_with_a_spent_code: ["audit_log.append"],
+    fails_to_delete_the_account: ["audit_log.append"],
+    rotates_keys: ["audit_log.append", "signing_keys.add_next"],
+    retires_the_key: ["audit_log.append", "signing_keys.retire"],
+    reencrypts_keys: ["audit_log.append", "signing_keys.reseal"],
+    purges_the_audit_log: ["audit_log.append", "audit_seals.mark_purged"],
     logs_in_from_a_new_device: ["audit_log.append", "devices.see", "outbox.put"],
     replays_a_superseded_token: ["audit_log.append", "outbox.put"],
     logs_out: ["audit_log.append"],
@@ -563,13 +615,13 @@ TRACES: dict[Scenario, list[str]] = {
     ends_the_other_sessions: ["audit_log.append"],
     ends_all_sessions: ["audit_log.append"],
     changes_the_password: ["audit_log.append", "outbox.put"],
-    forgets_the_password: ["outbox.put"],
+    forgets_the_password: ["audit_log.append", "outbox.put"],
     resets_the_password: ["audit_log.append", "outbox.put"],
     updates_the_profile: ["audit_log.append"],
-    asks_for_another_address: ["outbox.put"],
+    asks_for_another_address: ["audit_log.append", "outbox.put"],
     confirms_another_address: ["audit_log.append", "outbox.put", "reservations.hold"],
     undoes_a_change_of_address: ["audit_log.append", "outbox.put", "reservations.release_from"],
-    asks_for_a_login_code: ["login_codes.add", "outbox.put"],
+    asks_for_a_login_code: ["audit_log.append", "login_codes.add", "outbox.put"],
     logs_in_with_a_code: ["audit_log.append", "devices.see"],
     exports_the_data: ["audit_log.append"],
     deletes_the_account: ["audit_log.append", "outbox.put"],
@@ -586,7 +638,15 @@ TRACES: dict[Scenario, list[str]] = {
     mints_a_reset_link: ["audit_log.append"],
     retries_a_letter: ["audit_log.append"],
 }
-MAILED_WITH_EACH_REFUSAL = {logs_in_before_it_is_verified}
+TRACED_WITH_EACH_REFUSAL = {
+    fails_to_log_in,
+    logs_in_before_it_is_verified,
+    logs_in_with_a_code,
+    logs_in_with_a_spent_code,
+    changes_the_password,
+    fails_to_delete_the_account,
+}
+"""Of these another try, or the first, is refused for a wrong password or code."""
 REFUSED = {
     fails_to_log_in,
     logs_in_before_it_is_verified,

@@ -98,14 +98,14 @@ class TestAskingForIt:
     async def test_with_another_password_changes_nothing_but_is_counted(
         self, world: World, pair: TokenPair
     ) -> None:
-        before = world.state()
+        before = world.besides_the_log()
         for wrong in (WRONG_PASSWORD, Secret("x" * 10_000)):
             with pytest.raises(IncorrectPassword):
                 await deleted(world, pair, wrong)
         with pytest.raises(InvalidInput) as refusal:
             await deleted(world, pair, Secret(""))
         assert refusal.value.fields == {"password": ("This field may not be blank.",)}
-        assert world.state() == before
+        assert world.besides_the_log() == before
         for _ in range(BUCKETS.per_account.free - 1):
             with pytest.raises(IncorrectPassword):
                 await deleted(world, pair, WRONG_PASSWORD)
@@ -113,7 +113,7 @@ class TestAskingForIt:
             await deleted(world, pair)
         with pytest.raises(Throttled):
             await world.changed(pair)
-        assert world.state() == before
+        assert world.besides_the_log() == before
 
     async def test_with_a_session_that_ended_meanwhile_is_refused(
         self, world: World, pair: TokenPair
@@ -292,10 +292,13 @@ class TestErasure:
         world.clock.advance(GRACE)
         assert (await world.purge_expired()).accounts == 1
         state = world.state()
-        assert {part.name for part in fields(state) if getattr(state, part.name)} == {"events"}
+        assert {part.name for part in fields(state) if getattr(state, part.name)} == {"events", "audit_notes"}
         assert {event.client for event in state.events} == {UNKNOWN_CLIENT}
-        assert world.happened == ["UserRegistered", "LoggedIn", "DeletionRequested", "AccountErased"]
+        assert world.happened == [
+            *("UserRegistered", "LoggedIn", "ResetRequested", "DeletionRequested", "AccountErased"),
+        ]
         assert state.events[-1] == AccountErased(at=world.clock.now(), user_id=alice.id, actor=SERVICE)
+        assert [bool(note.salt) for note in state.audit_notes.values()] == [False] * 4 + [True]
         assert await world.erase_accounts() == 0
 
     async def test_spares_the_accounts_of_others_and_what_is_known_of_them(

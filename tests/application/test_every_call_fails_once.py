@@ -29,9 +29,9 @@ from tests.application.faults import (
 from tests.application.scenarios import (
     DELIVERIES,
     GOES_ON_ALL_THE_SAME,
-    MAILED_WITH_EACH_REFUSAL,
     REFUSED,
     SCENARIOS,
+    TRACED_WITH_EACH_REFUSAL,
     TRACES,
     Act,
     Scenario,
@@ -191,7 +191,7 @@ async def check_another_try(stage: Stage, world: FaultyWorld, act: Act, what: st
     if undone:
         assert (error is not None) == (stage.scenario in REFUSED), f"another try after {what}: {error!r}"
         assert world.sketch() == stage.sketch, f"another try after {what}"
-    elif error is not None and stage.scenario not in MAILED_WITH_EACH_REFUSAL:
+    elif error is not None and stage.scenario not in TRACED_WITH_EACH_REFUSAL:
         assert world.state() == stage.done, f"another try after {what}"
 
 

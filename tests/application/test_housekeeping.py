@@ -30,6 +30,7 @@ NOTHING = Purged(
     dead_letters=0,
     rate_limits=0,
     reservations=0,
+    audit_events=0,
     accounts=0,
 )
 

@@ -23,6 +23,7 @@ from identity.application.sessions import MOST_DEVICES
 from identity.domain.errors import Conflict, InvalidInput, LoginRefused
 from identity.domain.events import LoggedIn
 from identity.domain.names import EmailAddress
+from identity.domain.password_policy import is_oversized
 from identity.domain.secrets import PasswordHash, Secret
 from identity.domain.session import UNKNOWN_CLIENT, Client
 from identity.domain.tokens import TokenKind, TokenPair
@@ -31,12 +32,13 @@ BLANK = "This field may not be blank."
 
 
 async def is_refused(world: World, username: str, password: Secret = PASSWORD) -> bool:
-    """And if so, changes nothing."""
-    before = world.state()
+    """And if so, changes nothing, and leaves its trace."""
+    before, traces = world.besides_the_log(), world.happened
     try:
         await world.log_in(username=username, password=password)
     except LoginRefused:
-        assert world.state() == before
+        assert world.besides_the_log() == before
+        assert world.happened == [*traces, *([] if is_oversized(password) else ["LoginRefused"])]
         return True
     return False
 
@@ -272,7 +274,7 @@ class TestAnAccountThatChangesDuringALogin:
         # The hash that is verified is the old one; the new one is committed before the session would be.
         with pytest.raises(LoginRefused):
             await world.logged_in("alice", PASSWORD)
-        assert world.happened == ["UserRegistered", "LoggedIn", "PasswordChanged"]
+        assert world.happened == ["UserRegistered", "LoggedIn", "PasswordChanged", "LoginRefused"]
         await world.logged_in("alice", NEW_PASSWORD)
 
     async def test_nor_of_one_that_was_reset(self, world: World) -> None:
@@ -281,14 +283,14 @@ class TestAnAccountThatChangesDuringALogin:
         world.hasher.while_verifying = lambda: world.reset_password(**link.with_password(NEW_PASSWORD))
         with pytest.raises(LoginRefused):
             await world.logged_in("alice", PASSWORD)
-        assert world.happened == ["UserRegistered", "PasswordReset"]
+        assert world.happened == ["UserRegistered", "ResetRequested", "PasswordReset", "LoginRefused"]
 
     async def test_nor_for_an_account_that_was_disabled(self, world: World) -> None:
         user = await world.registered()
         world.hasher.while_verifying = lambda: world.disable(user)
         with pytest.raises(LoginRefused):
             await world.logged_in()
-        assert world.happened == ["UserRegistered"]
+        assert world.happened == ["UserRegistered", "LoginRefused"]
 
     async def test_a_rehash_does_not_bring_the_old_password_back(self, world: World) -> None:
         await world.registered()
@@ -332,6 +334,10 @@ JUDGED_AND_COUNTED = (
     "hasher.verify",
     "clock.now",
     "limiter.fail",
+    "clock.now",
+    "begin",
+    "audit_log.append",
+    "commit",
 )
 
 

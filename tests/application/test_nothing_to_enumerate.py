@@ -42,6 +42,7 @@ from identity.domain.errors import IdentityError, LoginRefused
 from identity.domain.login_code import LIFETIME, MOST_TRIES
 from identity.domain.names import EmailAddress
 from identity.domain.secrets import Secret
+from identity.domain.session import Client
 from identity.domain.tokens import TokenPair
 from identity.domain.user import User, user_reference
 
@@ -58,6 +59,7 @@ NOT_FOR_EVERYBODY = {
     "RetryLetter",
     "SearchUsers",
     "SignTokens",
+    "ConfirmPassword",
     "VerifyPassword",
 }
 """Use cases that nobody reaches from outside: identifiers come from operators, or from other use cases."""
@@ -615,9 +617,9 @@ class AsksFirst(RequestReset):
 
 
 class WritesForTheRightOnly(LogIn):
-    async def _send_link(self, user: User | None) -> None:
-        if user is not None:
-            await super()._send_link(user)
+    async def _refuse(self, user: User | None, client: Client, *, is_good: bool) -> None:
+        if is_good:
+            await super()._refuse(user, client, is_good=is_good)
 
 
 class OpensNothingForTheKnown(RegisterBlindly):

@@ -225,7 +225,11 @@ class TestReuse:
         await refresh_fault(world, pair.refresh)
         session_id = (await world.claims(pair.refresh)).session_id
         expected = RefreshTokenReused(
-            at=world.clock.now(), user_id=alice.id, actor=ANYBODY, session_id=session_id, client=MALLORY
+            at=world.clock.now(),
+            user_id=alice.id,
+            actor=ANYBODY,
+            session_id=session_id,
+            client=MALLORY,
         )
         assert world.storage.events[-1] == expected
 

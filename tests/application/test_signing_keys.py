@@ -79,7 +79,7 @@ class House:
         }
         self.rotate = RotateKeys(**ports)
         self.retire = RetireKey(**ports, longest_lifetime=LIFETIME)
-        self.reencrypt = ReencryptKeys(begin=ports["begin"], generator=ports["generator"])
+        self.reencrypt = ReencryptKeys(begin=ports["begin"], generator=ports["generator"], clock=self.clock)
         self.list = ListKeys(read=ports["read"], clock=self.clock, longest_lifetime=LIFETIME)
 
     def when_due(self, *, algorithm: str = "ES256", period: timedelta = PERIOD) -> RotateKeysWhenDue:

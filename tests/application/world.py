@@ -32,6 +32,7 @@ from identity.application.administration import (
     SearchUsers,
     ShowUser,
 )
+from identity.application.audit import ExportAuditLog, PurgeAuditLog, SealAuditLog, VerifyAuditLog
 from identity.application.audit_reading import ReadAuditLog
 from identity.application.composing import ComposeMail
 from identity.application.deletion import EraseAccounts, RequestDeletion, UndoDeletion
@@ -67,6 +68,7 @@ from identity.application.sessions import (
 )
 from identity.application.throttling import (
     Buckets,
+    ConfirmPassword,
     CountRequest,
     ForgiveFailures,
     HashPassword,
@@ -84,6 +86,7 @@ from identity.application.user_administration import (
     VerifyUserEmail,
 )
 from identity.application.verification import RequestVerification, VerifyEmail
+from identity.domain.audit_seal import SealingKey
 from identity.domain.login_code import CodeDigests
 from identity.domain.names import Username
 from identity.domain.one_time_token import Purpose
@@ -135,6 +138,8 @@ BUCKETS = Buckets(
 CODE_DIGESTS = CodeDigests(key=b"a key of 32 bytes for the codes.")
 UNLIMITED = replace(BUCKETS, per_account=Backoff(free=1_000_000, stop=1_000_000))
 THREE_REQUESTS = replace(BUCKETS, requests_per_address=Window(limit=3, length=timedelta(minutes=5)))
+SEALING_KEY = SealingKey(b"a key of 32 bytes for the seals.")
+RETENTION = timedelta(days=400)
 SLOTS = 2
 
 BROWSER = Client(address="192.0.2.7", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
@@ -342,6 +347,8 @@ class World:
             lane=lane, limiter=limiter, buckets=buckets, hasher=hasher, clock=clock
         )
 
+        confirm_password = ConfirmPassword(begin=begin, verify_password=verify_password, clock=clock)
+
         self._tokens = tokens
         judge_registration = JudgeRegistration(
             read=read, count_request=count_request, judge_password=judge_password
@@ -424,7 +431,7 @@ class World:
             read=read,
             begin=begin,
             hash_password=hash_password,
-            verify_password=verify_password,
+            confirm_password=confirm_password,
             judge_password=judge_password,
             clock=clock,
             randomness=randomness,
@@ -451,7 +458,7 @@ class World:
         self.request_email_change = RequestEmailChange(
             read=read,
             begin=begin,
-            verify_password=verify_password,
+            confirm_password=confirm_password,
             clock=clock,
             randomness=randomness,
             idle=IDLE,
@@ -466,7 +473,7 @@ class World:
         self.request_deletion = RequestDeletion(
             read=read,
             begin=begin,
-            verify_password=verify_password,
+            confirm_password=confirm_password,
             clock=clock,
             randomness=randomness,
             idle=IDLE,
@@ -513,8 +520,18 @@ class World:
             clock=clock,
             randomness=randomness,
         )
+        self.seal_audit_log = SealAuditLog(begin=begin, clock=clock, key=SEALING_KEY, previous_key=None)
+        self.verify_audit_log = VerifyAuditLog(
+            read=read, clock=clock, key=SEALING_KEY, previous_key=None, retention=RETENTION
+        )
+        self.export_audit_log = ExportAuditLog(read=read)
+        self.purge_audit_log = PurgeAuditLog(read=read, begin=begin, clock=clock, retention=RETENTION)
         self.purge_expired = PurgeExpired(
-            begin=begin, limiter=limiter, clock=clock, erase_accounts=self.erase_accounts
+            begin=begin,
+            limiter=limiter,
+            clock=clock,
+            erase_accounts=self.erase_accounts,
+            purge_audit_log=self.purge_audit_log,
         )
         self.check_health = CheckHealth(read=read, schema=self.tap.on("schema", MemorySchema()), clock=clock)
 
@@ -615,6 +632,10 @@ class World:
     def state(self) -> Any:
         """All that is stored. It can be kept, and compared with what is stored later."""
         return self.storage.committed()
+
+    def besides_the_log(self) -> Any:
+        """The same without the audit log, which notes refusals too."""
+        return replace(self.state(), events=[], audit_notes={})
 
     @property
     def happened(self) -> list[str]:

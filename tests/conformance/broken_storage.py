@@ -15,7 +15,7 @@ from identity.adapters.memory.state import State
 from identity.application.mail import ClaimedIntent, Letter, LetterPlace, MailIntent
 from identity.application.ports import UnitOfWork
 from identity.domain.errors import Conflict, EmailTaken, Unavailable, UsernameTaken
-from identity.domain.events import OWNER, AuditEntry, Event
+from identity.domain.events import OWNER, Event, NumberedEvent
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import Digest
 from identity.domain.session import Session
@@ -812,6 +812,58 @@ class LogsNoRequests(Repository):
 # --- what owners see, and what is erased -----------------------------------------------------------------
 
 
+class SealsAgain(Repository):
+    async def seal(self, seals: Any, **how: Any) -> None:
+        notes = self.honest.view.changed().audit_notes
+        for number, _ in seals:
+            if number in notes:
+                notes[number] = replace(notes[number], seal=None)
+        await self.honest.seal(seals, **how)
+
+
+class SealsWhatIsGone(Repository):
+    async def seal(self, seals: Any, **how: Any) -> None:
+        notes = self.honest.view.changed().audit_notes
+        await self.honest.seal([each for each in seals if each[0] in notes], **how)
+
+
+class GoesOnWithAnyDay(Repository):
+    async def seal(self, seals: Any, *, day: Any, before: Any) -> None:
+        stored = self.honest.view.seen().sealed_days.get(day.day)
+        await self.honest.seal(seals, day=day, before=stored)
+
+
+class ReadsDaysByName(Repository):
+    async def days(self) -> Any:
+        return tuple(sorted(await self.honest.days(), key=lambda day: day.day))
+
+
+class MarksDaysAgain(Repository):
+    async def mark_purged(self, day: str, *, at: datetime) -> bool:
+        days = self.honest.view.changed().sealed_days
+        if day in days:
+            days[day] = replace(days[day], purged_at=at)
+        return day in days
+
+
+class PurgesTheWholeLog(Repository):
+    async def purge(self, *, until: int, limit: int) -> int:
+        return await self.honest.purge(until=WITHOUT_LIMIT, limit=limit)
+
+
+class PurgesTheLogWithoutLimit(Repository):
+    async def purge(self, *, until: int, limit: int) -> int:
+        return await self.honest.purge(until=until, limit=WITHOUT_LIMIT)
+
+
+class KeepsSalts(Repository):
+    async def forget_clients(self, user_id: int) -> None:
+        notes = self.honest.view.changed().audit_notes
+        before = dict(notes)
+        await self.honest.forget_clients(user_id)
+        notes.update(before)
+
+
 class HistoryOfWhatIsNotRevoked(Repository):
     async def history(self, user_id: int, *, limit: int) -> tuple[Session, ...]:
         return tuple((await self.honest.of_user(user_id))[:limit])
@@ -915,22 +967,22 @@ class ShowsAnAccountUnderEachName(Repository):
 
 
 class ReadsTheLogFromItsBeginning(Repository):
-    async def find(self, **asked: Any) -> tuple[AuditEntry, ...]:
+    async def find(self, **asked: Any) -> tuple[NumberedEvent, ...]:
         return tuple(reversed(await self.honest.find(**asked)))
 
 
 class ReadsTheLogAsItHappened(Repository):
-    async def find(self, **asked: Any) -> tuple[AuditEntry, ...]:
+    async def find(self, **asked: Any) -> tuple[NumberedEvent, ...]:
         return tuple(sorted(await self.honest.find(**asked), key=lambda each: each.event.at, reverse=True))
 
 
 class ReadsTheLogOfAnyKind(Repository):
-    async def find(self, *, kind: str | None = None, **asked: Any) -> tuple[AuditEntry, ...]:
+    async def find(self, *, kind: str | None = None, **asked: Any) -> tuple[NumberedEvent, ...]:
         return await self.honest.find(**asked)
 
 
 class ReadsUntilAndThen(Repository):
-    async def find(self, *, until: datetime | None = None, **asked: Any) -> tuple[AuditEntry, ...]:
+    async def find(self, *, until: datetime | None = None, **asked: Any) -> tuple[NumberedEvent, ...]:
         return await self.honest.find(until=until and until + A_LITTLE, **asked)
 
 
@@ -1197,6 +1249,14 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "events are not kept": partial(Broken, audit_log=LogsNothing),
     "an event is logged once only": partial(Broken, audit_log=LogsEachThingOnce),
     "events do not say whose doing they are": partial(Broken, audit_log=LogsNobody),
+    "salts outlive the clients": partial(Broken, audit_log=KeepsSalts),
+    "events are sealed again": partial(Broken, audit_seals=SealsAgain),
+    "events that are gone are sealed": partial(Broken, audit_seals=SealsWhatIsGone),
+    "a day that has changed is gone on with": partial(Broken, audit_seals=GoesOnWithAnyDay),
+    "days are read by their names": partial(Broken, audit_seals=ReadsDaysByName),
+    "a day is purged twice": partial(Broken, audit_seals=MarksDaysAgain),
+    "later events are purged": partial(Broken, audit_seals=PurgesTheWholeLog),
+    "events are purged without limit": partial(Broken, audit_seals=PurgesTheLogWithoutLimit),
     "events do not say by which request they came about": partial(Broken, audit_log=LogsNoRequests),
     "a history has no revoked sessions": partial(Broken, sessions=HistoryOfWhatIsNotRevoked),
     "a history has no limit": partial(Broken, sessions=HistoryWithoutLimit),

@@ -238,6 +238,24 @@ CAUGHT_BY: Mapping[str, str] = {
     "events do not say by which request they came about": (
         "AuditLogBehaviour.test_an_event_says_by_which_request_it_came_about"
     ),
+    "salts outlive the clients": (
+        "AuditSealsBehaviour.test_a_client_that_is_forgotten_takes_its_salt_along_and_leaves_its_digest"
+    ),
+    "events are sealed again": "AuditSealsBehaviour.test_what_is_sealed_is_not_sealed_again",
+    "events that are gone are sealed": "AuditSealsBehaviour.test_what_is_sealed_is_not_sealed_again",
+    "a day that has changed is gone on with": (
+        "AuditSealsBehaviour.test_a_day_is_not_gone_on_with_unless_it_is_as_it_was"
+    ),
+    "days are read by their names": (
+        "AuditSealsBehaviour.test_days_are_read_by_the_last_entry_that_was_sealed_on_them"
+    ),
+    "a day is purged twice": "AuditSealsBehaviour.test_a_day_is_marked_as_purged_once",
+    "later events are purged": (
+        "AuditSealsBehaviour.test_the_first_entries_are_purged_and_no_more_at_once_than_was_said"
+    ),
+    "events are purged without limit": (
+        "AuditSealsBehaviour.test_the_first_entries_are_purged_and_no_more_at_once_than_was_said"
+    ),
     "a history has no revoked sessions": (
         "MyDataBehaviour.test_the_history_of_sessions_has_those_that_are_over_and_the_newest_first"
     ),

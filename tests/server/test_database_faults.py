@@ -120,7 +120,7 @@ def parts(database, name):
     counts = [list(names.values()).count(name)]
     for table in ("audit_events", "sessions"):
         rows = database.execute(f"SELECT user_id FROM {table}")  # noqa: S608
-        counts.append([names[user_id] for (user_id,) in rows].count(name))
+        counts.append([names.get(user_id) for (user_id,) in rows].count(name))
     return tuple(counts)
 
 

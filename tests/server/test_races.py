@@ -167,9 +167,8 @@ def test_a_reset_beside_a_change_leaves_one_password_and_no_session_of_the_old_o
     assert (of_the_change.status, of_the_reset.status) in {(200, 400), (400, 200), (401, 200)}
     works = [service.can_log_in(name, each) for each in (PASSWORD, "by the change", "by the reset")]
     assert works == [False, changed, was_reset]
-    assert [kind for kind in service.audited(name) if kind.startswith("Password")] == [
-        "PasswordChanged" if changed else "PasswordReset"
-    ]
+    done = [kind for kind in service.audited(name) if kind in {"PasswordChanged", "PasswordReset"}]
+    assert done == ["PasswordChanged" if changed else "PasswordReset"]
 
     # The session that changed the password is its owner's, and the only one that may go on.
     logins = [login_1, login_2, login_3]

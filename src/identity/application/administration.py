@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from identity.application.ports import Clock, ReadUnitOfWork, UnitOfWork
 from identity.application.sessions import Principal, find_owner
 from identity.domain.errors import AccountNotFound, InvalidInput, LoginTooOld, NotPermitted
-from identity.domain.events import OPERATOR, Actor, AuditEntry
+from identity.domain.events import OPERATOR, Actor, NumberedEvent
 from identity.domain.names import EmailAddress, Username
 from identity.domain.session import Session
 from identity.domain.text import CONTROL_CHARACTERS, has_control_characters
@@ -148,7 +148,7 @@ class UserDetails:
     """Those that are over too, the one begun last first, and no more than `SHOWN_WITH_AN_ACCOUNT`."""
     live: frozenset[str]
     """The ids of those that are not over."""
-    events: tuple[AuditEntry, ...]
+    events: tuple[NumberedEvent, ...]
     """What was noted last first, and no more than `SHOWN_WITH_AN_ACCOUNT`."""
 
 

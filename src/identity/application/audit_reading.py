@@ -7,7 +7,7 @@ from datetime import datetime
 
 from identity.application.ports import ReadUnitOfWork
 from identity.domain.errors import InvalidInput
-from identity.domain.events import AuditEntry, vocabulary
+from identity.domain.events import NumberedEvent, vocabulary
 
 MOST_ENTRIES = 100  # in a page
 
@@ -34,7 +34,7 @@ class ReadAuditLog:
         until: datetime | None = None,
         before: int | None = None,
         limit: int = MOST_ENTRIES,
-    ) -> tuple[AuditEntry, ...]:
+    ) -> tuple[NumberedEvent, ...]:
         if kind is not None and kind not in vocabulary():
             raise InvalidInput({"kind": [UNKNOWN_KIND]})
         async with self.read() as uow:

@@ -10,7 +10,7 @@ from identity.application.links import FollowLink
 from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import BeginUnitOfWork, Clock, Randomness, ReadUnitOfWork, UnitOfWork
 from identity.application.sessions import Principal, find_owner
-from identity.application.throttling import VerifyPassword
+from identity.application.throttling import ConfirmPassword
 from identity.domain.errors import (
     IncorrectPassword,
     InvalidInput,
@@ -19,7 +19,6 @@ from identity.domain.errors import (
 )
 from identity.domain.events import SERVICE, AccountErased, DeletionRequested, DeletionUndone, Event
 from identity.domain.one_time_token import Purpose
-from identity.domain.password_policy import is_oversized
 from identity.domain.secrets import Secret
 from identity.domain.session import UNKNOWN_CLIENT, Client
 from identity.domain.text import BLANK
@@ -45,7 +44,7 @@ class RequestDeletion:
 
     read: ReadUnitOfWork
     begin: BeginUnitOfWork
-    verify_password: VerifyPassword
+    confirm_password: ConfirmPassword
     clock: Clock
     randomness: Randomness
     idle: timedelta
@@ -59,8 +58,8 @@ class RequestDeletion:
             user = await find_owner(uow, principal, at=self.clock.now(), idle=self.idle)
         if not password:
             raise InvalidInput({"password": [BLANK]})
-        if is_oversized(password) or not await self.verify_password(
-            password, user=user, named=user.username.key, client=client
+        if not await self.confirm_password(
+            password, user=user, session_id=principal.session.id, client=client
         ):
             raise IncorrectPassword
         now = self.clock.now()

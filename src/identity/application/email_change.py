@@ -10,7 +10,7 @@ from identity.application.links import FollowLink
 from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import BeginUnitOfWork, Clock, Randomness, ReadUnitOfWork, UnitOfWork
 from identity.application.sessions import Principal, find_owner
-from identity.application.throttling import VerifyPassword
+from identity.application.throttling import ConfirmPassword
 from identity.domain.errors import (
     EmailTaken,
     IncorrectPassword,
@@ -18,10 +18,9 @@ from identity.domain.errors import (
     OneTimeTokenRefused,
     UsernameTaken,
 )
-from identity.domain.events import EmailChanged, EmailChangeUndone
+from identity.domain.events import EmailChanged, EmailChangeRequested, EmailChangeUndone
 from identity.domain.names import EmailAddress, Username
 from identity.domain.one_time_token import OneTimeToken, Purpose
-from identity.domain.password_policy import is_oversized
 from identity.domain.secrets import Secret
 from identity.domain.session import UNKNOWN_CLIENT, Client
 from identity.domain.text import BLANK, Malformed
@@ -64,7 +63,7 @@ class RequestEmailChange:
 
     read: ReadUnitOfWork
     begin: BeginUnitOfWork
-    verify_password: VerifyPassword
+    confirm_password: ConfirmPassword
     clock: Clock
     randomness: Randomness
     idle: timedelta
@@ -88,8 +87,8 @@ class RequestEmailChange:
             raise InvalidInput({"new_email": malformed.problems, **problems}) from None
         if problems:
             raise InvalidInput(problems)
-        if is_oversized(password) or not await self.verify_password(
-            password, user=user, named=user.username.key, client=client
+        if not await self.confirm_password(
+            password, user=user, session_id=principal.session.id, client=client
         ):
             raise IncorrectPassword
         await self._ask(principal, address, client, language)
@@ -108,6 +107,11 @@ class RequestEmailChange:
         )
         async with self.begin() as uow:
             await find_owner(uow, principal, at=now, idle=self.idle)
+            await uow.audit_log.append(
+                EmailChangeRequested(
+                    at=now, user_id=principal.user.id, session_id=principal.session.id, client=client
+                )
+            )
             await uow.outbox.put(intent)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from identity.application.audit import PurgeAuditLog
 from identity.application.conflicts import retried_on_conflict
 from identity.application.deletion import EraseAccounts, erase
 from identity.application.ports import BeginUnitOfWork, Clock, RateLimiter, UnitOfWork
@@ -30,6 +31,7 @@ class Purged:
     dead_letters: int
     rate_limits: int
     reservations: int
+    audit_events: int
     accounts: int
     """That were erased."""
 
@@ -37,8 +39,8 @@ class Purged:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeExpired:
     """Deletes sessions, one-time tokens and login codes long expired, devices long unseen, dead letters of 30
-    days ago, what the throttle has forgotten, accounts whose erasure is due, and reserved names whose time is
-    over.
+    days ago, what the throttle has forgotten, accounts whose erasure is due, and reserved names and days of
+    the audit log whose time is over.
 
     With its name goes an account that was to be verified within that time: an account and a name that was
     only reserved end together, so that nobody can tell which it was.
@@ -48,6 +50,7 @@ class PurgeExpired:
     limiter: RateLimiter
     clock: Clock
     erase_accounts: EraseAccounts
+    purge_audit_log: PurgeAuditLog
 
     async def __call__(self) -> Purged:
         now = self.clock.now()
@@ -64,6 +67,7 @@ class PurgeExpired:
             dead_letters=await self._stored(lambda uow: uow.outbox.purge(dead_before=died, limit=BATCH)),
             reservations=await self._stored(self._end_reservations),
             rate_limits=await _all(lambda: self.limiter.purge(ended_before=expired, limit=BATCH)),
+            audit_events=await self.purge_audit_log(),
             accounts=await self.erase_accounts(),
         )
 

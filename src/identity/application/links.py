@@ -11,6 +11,7 @@ from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import BeginUnitOfWork, Clock, Randomness, ReadUnitOfWork
 from identity.application.throttling import CountRequest, Request
 from identity.domain.errors import InvalidInput, OneTimeTokenRefused, Throttled
+from identity.domain.events import ANYBODY, Event
 from identity.domain.names import EmailAddress
 from identity.domain.one_time_token import UNDOING, OneTimeToken, Purpose
 from identity.domain.secrets import Secret
@@ -34,7 +35,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLink:
-    """Asks for a mail with a link. Blind: the same one insert, whether or not the address is anybody's.
+    """Asks for a mail with a link. Blind: the same calls, whether or not the address is anybody's.
 
     Whoever asks too often is not told, and nothing is written.
 
@@ -43,6 +44,7 @@ class RequestLink:
     """
 
     kind: ClassVar[MailKind]
+    trace: ClassVar[type[Event]]
     counted_as: ClassVar[Request]
 
     begin: BeginUnitOfWork
@@ -61,14 +63,18 @@ class RequestLink:
             await self.count_request(self.counted_as, client)
         except Throttled:
             return
+        now = self.clock.now()
         intent = MailIntent(
             id=self.randomness.identifier(),
             kind=self.kind,
-            created_at=self.clock.now(),
+            created_at=now,
             email_key=address.key,
             values={"language": language} if language else {},
         )
         async with self.begin() as uow:
+            user = await uow.users.with_email(address)
+            user_id = user.id if user else None
+            await uow.audit_log.append(self.trace(at=now, user_id=user_id, actor=ANYBODY, client=client))
             await uow.outbox.put(intent)
 
 

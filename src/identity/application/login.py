@@ -9,6 +9,7 @@ from identity.application.mail import MailIntent, MailKind
 from identity.application.ports import BeginUnitOfWork, Clock, PasswordHasher, Randomness, ReadUnitOfWork
 from identity.application.sessions import BeginSession, SignTokens
 from identity.application.throttling import HashPassword, VerifyPassword
+from identity.domain import events
 from identity.domain.errors import InvalidInput, LoginRefused
 from identity.domain.names import EMAIL_LIMIT, EmailAddress, Username
 from identity.domain.password_policy import is_oversized
@@ -67,8 +68,7 @@ class LogIn:
             password, user=user, named=key, client=client, may_enter=may_enter
         )
         if user is None or not is_good or not may_enter:
-            if self.requires_verification:
-                await self._send_link(user if is_good else None)
+            await self._refuse(user, client, is_good=is_good)
             raise LoginRefused
         outdated = self.hasher.needs_rehash(user.password_hash)
         rehashed = await self.hash_password(password) if outdated else None
@@ -89,9 +89,19 @@ class LogIn:
             name = Username(text)
             return await uow.users.with_username(name), name.key
 
-    async def _send_link(self, user: User | None) -> None:
+    @retried_on_conflict
+    async def _refuse(self, user: User | None, client: Client, *, is_good: bool) -> None:
+        user_id = user.id if user else None
+        trace = events.LoginRefused(at=self.clock.now(), user_id=user_id, actor=events.ANYBODY, client=client)
+        link = self._link(user if is_good else None) if self.requires_verification else None
+        async with self.begin() as uow:
+            await uow.audit_log.append(trace)
+            if link is not None:
+                await uow.outbox.put(link)
+
+    def _link(self, user: User | None) -> MailIntent:
         intent_id = self.randomness.identifier()
-        intent = MailIntent(
+        return MailIntent(
             id=intent_id,
             kind=MailKind.VERIFY_EMAIL,
             created_at=self.clock.now(),
@@ -99,5 +109,3 @@ class LogIn:
             # A mail for each: that nothing was written, as one waits already, would show in the time.
             values={"request": intent_id},
         )
-        async with self.begin() as uow:
-            await uow.outbox.put(intent)

@@ -19,8 +19,8 @@ from identity.application.ports import (
 )
 from identity.application.sessions import BeginSession, SignTokens
 from identity.application.throttling import ANOTHER_TURN_AFTER, Buckets, CountRequest, Request
+from identity.domain import events
 from identity.domain.errors import Conflict, InvalidInput, LoginRefused, Throttled, Unavailable
-from identity.domain.events import LoggedInByCode
 from identity.domain.login_code import DIGITS, LIFETIME, MOST_TRIES, CodeDigests, LoginCode
 from identity.domain.names import EmailAddress
 from identity.domain.secrets import NO_PASSWORD, Digest, Secret
@@ -37,7 +37,7 @@ TURNS = 100  # of `ANOTHER_TURN_AFTER` each: as long as one waits for a password
 class RequestLoginCode:
     """Asks for a mail with a code. Answers the secret that the code is good with, to whoever asks.
 
-    Blind: the same inserts, whether or not the address is anybody's. Whoever asks too often is not told, and
+    Blind: the same calls, whether or not the address is anybody's. Whoever asks too often is not told, and
     nothing is written. Each request gets a mail and a code of its own.
 
     Raises:
@@ -79,6 +79,12 @@ class RequestLoginCode:
         )
         async with self.begin() as uow:
             await uow.login_codes.add(code)
+            user = await uow.users.with_email(address)
+            await uow.audit_log.append(
+                events.LoginCodeRequested(
+                    at=now, user_id=user.id if user else None, actor=events.ANYBODY, client=client
+                )
+            )
             await uow.outbox.put(intent)
         return secret
 
@@ -133,7 +139,7 @@ class ConfirmLoginCode:
     async def __call__(self, *, request: Secret, code: Secret, client: Client = UNKNOWN_CLIENT) -> TokenPair:
         asked = request.digest()
         digest = self.code_digests.of(code, request=asked)
-        user, account = await self._find(asked)
+        user, owner_id, account = await self._find(asked)
         reservations = await self._reserve(account, client)
         now = self.clock.now()
         session: Session | None = None
@@ -143,23 +149,27 @@ class ConfirmLoginCode:
             is_right = is_right and await uow.login_codes.spend(asked, digest=digest, at=now)
             if is_right and user is not None and not user.is_closed:
                 session = await self._begin(uow, user, client=client, at=now)
+            else:
+                await uow.audit_log.append(
+                    events.LoginRefused(at=now, user_id=owner_id, actor=events.ANYBODY, client=client)
+                )
         settle = self.limiter.fail if session is None else self.limiter.succeed
         await settle(*reservations, at=self.clock.now())
         if session is None:
             raise LoginRefused
         return await self.sign_tokens(session, refresh_jti=session.current, at=now)
 
-    async def _find(self, request: Digest) -> tuple[User | None, str]:
-        """Whose the code is, and what its failures are counted under."""
+    async def _find(self, request: Digest) -> tuple[User | None, int | None, str]:
+        """Whom the code is good for, whose it is, and what its failures are counted under."""
         async with self.read() as uow:
             code = await uow.login_codes.find(request)
             user = await uow.users.with_email(EmailAddress(code.email_key if code else ""))
         if code is None:
-            return None, f"request {request.hex()}"
+            return None, None, f"request {request.hex()}"
         if user is None:
-            return None, f"name {code.email_key}"
+            return None, None, f"name {code.email_key}"
         is_void = code.created_at < user.password_changed_at
-        return (None if is_void else user), f"id {user.id}"
+        return (None if is_void else user), user.id, f"id {user.id}"
 
     async def _reserve(self, account: str, client: Client) -> tuple[Reservation, ...]:
         buckets = self.buckets.of_login(account, client)
@@ -171,7 +181,7 @@ class ConfirmLoginCode:
         raise Unavailable("too many attempts at once")
 
     async def _begin(self, uow: UnitOfWork, user: User, *, client: Client, at: datetime) -> Session:
-        session = await self.begin_session(uow, user, client=client, at=at, event=LoggedInByCode)
+        session = await self.begin_session(uow, user, client=client, at=at, event=events.LoggedInByCode)
         stored = await uow.users.get(user.id)  # which nobody else changes from now on
         if stored is None or stored.email.key != user.email.key:
             raise Conflict("the account's address was changed while a code was judged")

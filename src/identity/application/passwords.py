@@ -16,21 +16,16 @@ from identity.application.ports import (
     ReadUnitOfWork,
 )
 from identity.application.sessions import Principal, find_owner
-from identity.application.throttling import (
-    ForgiveFailures,
-    HashPassword,
-    Request,
-    VerifyPassword,
-)
+from identity.application.throttling import ConfirmPassword, ForgiveFailures, HashPassword, Request
 from identity.domain.errors import (
     InvalidInput,
     OneTimeTokenRefused,
     WrongPassword,
 )
-from identity.domain.events import PasswordChanged, PasswordReset
+from identity.domain.events import PasswordChanged, PasswordReset, ResetRequested
 from identity.domain.names import EmailAddress, Username
 from identity.domain.one_time_token import Purpose
-from identity.domain.password_policy import PasswordPolicy, is_oversized
+from identity.domain.password_policy import PasswordPolicy
 from identity.domain.secrets import Secret
 from identity.domain.session import UNKNOWN_CLIENT, Client
 from identity.domain.text import BLANK
@@ -64,7 +59,7 @@ class ChangePassword:
     read: ReadUnitOfWork
     begin: BeginUnitOfWork
     hash_password: HashPassword
-    verify_password: VerifyPassword
+    confirm_password: ConfirmPassword
     judge_password: JudgePassword
     clock: Clock
     randomness: Randomness
@@ -85,8 +80,8 @@ class ChangePassword:
         problems = {"old_password": () if old_password else (BLANK,), "new_password": unacceptable}
         if any(problems.values()):
             raise InvalidInput({field: messages for field, messages in problems.items() if messages})
-        if is_oversized(old_password) or not await self.verify_password(
-            old_password, user=user, named=user.username.key, client=client
+        if not await self.confirm_password(
+            old_password, user=user, session_id=principal.session.id, client=client
         ):
             raise WrongPassword
         password_hash = await self.hash_password(new_password)
@@ -109,6 +104,7 @@ class RequestReset(RequestLink):
     """Asks for a mail with a reset link."""
 
     kind = MailKind.PASSWORD_RESET
+    trace = ResetRequested
     counted_as = Request.FORGOT_PASSWORD
 
 

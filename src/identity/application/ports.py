@@ -8,14 +8,15 @@ Storage that cannot do its work now raises `Unavailable`; one that lost a race r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from identity.application.mail import ClaimedIntent, Letter, LetterPlace, Mail, MailIntent, Message
-from identity.domain.events import AuditEntry, Event
+from identity.domain.audit_seal import AuditEntry, Seal, SealedDay
+from identity.domain.events import Event, NumberedEvent
 from identity.domain.login_code import LoginCode
 from identity.domain.names import EmailAddress, Username
 from identity.domain.one_time_token import OneTimeToken, Purpose
@@ -310,13 +311,48 @@ class AuditLog(Protocol):
         until: datetime | None = None,
         before: int | None = None,
         limit: int,
-    ) -> tuple[AuditEntry, ...]:
+    ) -> tuple[NumberedEvent, ...]:
         """What happened to the account, is of the kind, at `since` or later, earlier than `until`, and was
         noted earlier than the entry `before`: all that is given has to apply. What was noted last comes
         first, but at most `limit` of it."""
 
     async def forget_clients(self, user_id: int) -> None:
         """Clears from every event of the account where its request came from."""
+
+
+class AuditSeals(Protocol):
+    """The same log as `AuditLog`, with the seals of its entries and the days on which they were made.
+
+    Entries are numbered as they are noted: the next has a greater id than all, also when these were purged.
+    """
+
+    async def entries(self, *, after: int, limit: int) -> tuple[AuditEntry, ...]:
+        """Those with a greater id, in the order of the ids, but at most `limit`: as they are stored, also
+        where that makes no sense."""
+
+    async def days(self) -> tuple[SealedDay, ...]:
+        """Every day on which entries were sealed, purged or not, by the last entry that was."""
+
+    async def last_day(self) -> SealedDay | None:
+        """The one of these that comes last."""
+
+    async def seal(
+        self, seals: Sequence[tuple[int, Seal]], *, day: SealedDay, before: SealedDay | None
+    ) -> None:
+        """Stores the seal of each of these entries, by its id, and the day. `before` is that day as it was
+        before, `None` if it is new.
+
+        Raises:
+            Conflict: one of the entries has a seal already or is not there, or the day is not as it was
+                before. The unit of work is over then: of several at once the first wins.
+        """
+
+    async def mark_purged(self, day: str, *, at: datetime) -> bool:
+        """Notes when the entries of the day were deleted. False: it is noted already, or there is no such
+        day; nothing was changed."""
+
+    async def purge(self, *, until: int, limit: int) -> int:
+        """Deletes the entries with the smallest ids, `until` that one, but at most `limit`; how many."""
 
 
 class SigningKeys(Protocol):
@@ -348,6 +384,7 @@ class UnitOfWork:
     login_codes: LoginCodes
     outbox: Outbox
     audit_log: AuditLog
+    audit_seals: AuditSeals
     signing_keys: SigningKeys
 
 

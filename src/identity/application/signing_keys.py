@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from identity.application.conflicts import retried_on_conflict
 from identity.application.ports import BeginUnitOfWork, Clock, KeyGenerator, PublicKeys, ReadUnitOfWork
 from identity.domain.errors import Conflict
+from identity.domain.events import OPERATOR, SERVICE, Actor, KeyAdded, KeyRetired, KeysResealed
 from identity.domain.signing_key import PUBLISHED_AHEAD, SigningKey, signing, verifying
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class RotateKeys:
     clock: Clock
 
     @retried_on_conflict
-    async def __call__(self, *, soon: bool = False) -> SigningKey | None:
+    async def __call__(self, *, soon: bool = False, actor: Actor = OPERATOR) -> SigningKey | None:
         async with self.read() as uow:
             keys = await uow.signing_keys.all()
         now = self.clock.now()
@@ -97,6 +98,8 @@ class RotateKeys:
                 added = await uow.signing_keys.add_first(key)
             else:
                 added = await uow.signing_keys.add_next(key, after=keys[-1].kid)
+            if added:
+                await uow.audit_log.append(KeyAdded(at=now, actor=actor, subject=key.kid))
         return key if added else None
 
 
@@ -122,7 +125,7 @@ class RotateKeysWhenDue:
         is_due = now >= newest.signs_from + self.period - PUBLISHED_AHEAD - AHEAD_OF_TIME
         if not is_due and newest.algorithm == self.algorithm:
             return None
-        key = await self.rotate_keys()
+        key = await self.rotate_keys(actor=SERVICE)
         if key is not None:
             log.info("signing key %s will sign from %s on", key.kid, key.signs_from.isoformat())
         return key
@@ -165,6 +168,7 @@ class RetireKey:
                     await uow.signing_keys.retire(key.kid, at=now)
             if successor and not await uow.signing_keys.add_next(successor, after=keys[-1].kid):
                 raise Conflict("a rotation was first")
+            await uow.audit_log.append(KeyRetired(at=now, actor=OPERATOR, subject=kid))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +181,7 @@ class ReencryptKeys:
 
     begin: BeginUnitOfWork
     generator: KeyGenerator
+    clock: Clock
 
     @retried_on_conflict
     async def __call__(self) -> int:
@@ -184,6 +189,8 @@ class ReencryptKeys:
             keys = [key for key in await uow.signing_keys.all() if key.retired_at is None]
             for key in [self.generator.resealed(key) for key in keys]:
                 await uow.signing_keys.reseal(key)
+            if keys:
+                await uow.audit_log.append(KeysResealed(at=self.clock.now(), actor=OPERATOR))
         return len(keys)
 
 

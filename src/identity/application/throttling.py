@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from identity.application.conflicts import retried_on_conflict
 from identity.application.mail import MailIntent
-from identity.application.ports import Clock, HashingLane, PasswordHasher, RateLimiter
+from identity.application.ports import BeginUnitOfWork, Clock, HashingLane, PasswordHasher, RateLimiter
+from identity.domain.events import PasswordRefused
+from identity.domain.password_policy import is_oversized
 from identity.domain.secrets import Digest, PasswordHash, Secret
 from identity.domain.session import Client
 from identity.domain.throttling import Backoff, Bucket, Window
@@ -159,3 +162,33 @@ class VerifyPassword:
         settle = self.limiter.succeed if is_good and may_enter else self.limiter.fail
         await settle(*reservations, at=self.clock.now())
         return is_good
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmPassword:
+    """Whether somebody who is logged in knows the password, where what they ask for takes it. A wrong one
+    leaves its trace, and counts as at a login.
+
+    Raises:
+        Throttled: there were too many failures, of the account or from the address.
+        Unavailable: there is no turn soon, or the failures cannot be counted.
+    """
+
+    begin: BeginUnitOfWork
+    verify_password: VerifyPassword
+    clock: Clock
+
+    async def __call__(self, password: Secret, *, user: User, session_id: str, client: Client) -> bool:
+        if is_oversized(password):
+            return False
+        if await self.verify_password(password, user=user, named=user.username.key, client=client):
+            return True
+        await self._note(
+            PasswordRefused(at=self.clock.now(), user_id=user.id, session_id=session_id, client=client)
+        )
+        return False
+
+    @retried_on_conflict
+    async def _note(self, event: PasswordRefused) -> None:
+        async with self.begin() as uow:
+            await uow.audit_log.append(event)

@@ -10,7 +10,7 @@ from identity.application.mail import MailKind
 from identity.application.ports import BeginUnitOfWork, Clock
 from identity.application.throttling import Request
 from identity.domain.errors import OneTimeTokenRefused
-from identity.domain.events import EmailVerified
+from identity.domain.events import EmailVerified, VerificationRequested
 from identity.domain.one_time_token import Purpose
 from identity.domain.secrets import Secret
 from identity.domain.session import UNKNOWN_CLIENT, Client
@@ -20,6 +20,7 @@ class RequestVerification(RequestLink):
     """Asks for a mail with another link to verify one's address. Who has done so already gets none."""
 
     kind = MailKind.VERIFY_EMAIL
+    trace = VerificationRequested
     counted_as = Request.RESEND_VERIFICATION
 
 

@@ -33,6 +33,7 @@ from identity.application.administration import (
     SearchUsers,
     ShowUser,
 )
+from identity.application.audit import ExportAuditLog, PurgeAuditLog, SealAuditLog, VerifyAuditLog
 from identity.application.audit_reading import ReadAuditLog
 from identity.application.calibration import Calibrate
 from identity.application.composing import ComposeMail
@@ -70,6 +71,7 @@ from identity.application.signing_keys import (
 from identity.application.throttling import (
     FIVE_MINUTES,
     Buckets,
+    ConfirmPassword,
     CountRequest,
     ForgiveFailures,
     HashPassword,
@@ -104,6 +106,7 @@ from identity.container.mailing import (
 )
 from identity.container.passwords import common_passwords_kind, password_policy
 from identity.container.third_party import third_party
+from identity.domain.audit_seal import SealingKey
 from identity.domain.login_code import CodeDigests
 from identity.domain.one_time_token import Purpose
 from identity.domain.secrets import Secret
@@ -170,6 +173,14 @@ def code_digests(secret: Secret) -> CodeDigests:
     return CodeDigests(key=derived_key(secret, "login-codes"))
 
 
+def sealing_key(secret: Secret) -> SealingKey:
+    return SealingKey(derived_key(secret, "audit-log"))
+
+
+def previous_sealing_key(settings: Settings) -> SealingKey | None:
+    return None if settings.secret_previous is None else sealing_key(settings.secret_previous)
+
+
 class Container(DeclarativeContainer):
     settings = Dependency(instance_of=Settings)
     given = settings.provided
@@ -227,6 +238,7 @@ class Container(DeclarativeContainer):
     verify_password = Singleton(
         VerifyPassword, lane=lane, limiter=limiter, buckets=buckets, hasher=hasher, clock=clock
     )
+    confirm_password = Singleton(ConfirmPassword, begin=begin, verify_password=verify_password, clock=clock)
     service_name = Singleton(service_name, settings)
     bundled_common_passwords = Singleton(BundledCommonPasswords)
     judge_password = Singleton(
@@ -278,7 +290,7 @@ class Container(DeclarativeContainer):
         clock=clock,
         longest_lifetime=given.refresh_lifetime,
     )
-    reencrypt_keys = Singleton(ReencryptKeys, begin=begin, generator=sealed_keys)
+    reencrypt_keys = Singleton(ReencryptKeys, begin=begin, generator=sealed_keys, clock=clock)
     tokens = Singleton(JwtTokens, keyring=keyring, issuer=given.issuer, audience=given.audience, clock=clock)
     sign_tokens = Singleton(
         SignTokens, tokens=tokens, randomness=randomness, access_lifetime=given.access_lifetime
@@ -411,7 +423,7 @@ class Container(DeclarativeContainer):
         read=read,
         begin=begin,
         hash_password=hash_password,
-        verify_password=verify_password,
+        confirm_password=confirm_password,
         judge_password=judge_password,
         clock=clock,
         randomness=randomness,
@@ -444,7 +456,7 @@ class Container(DeclarativeContainer):
         RequestEmailChange,
         read=read,
         begin=begin,
-        verify_password=verify_password,
+        confirm_password=confirm_password,
         clock=clock,
         randomness=randomness,
         idle=given.refresh_idle,
@@ -460,7 +472,7 @@ class Container(DeclarativeContainer):
         RequestDeletion,
         read=read,
         begin=begin,
-        verify_password=verify_password,
+        confirm_password=confirm_password,
         clock=clock,
         randomness=randomness,
         idle=given.refresh_idle,
@@ -524,8 +536,30 @@ class Container(DeclarativeContainer):
         clock=clock,
         randomness=randomness,
     )
+    sealing_key = Singleton(sealing_key, secret)
+    previous_sealing_key = Singleton(previous_sealing_key, settings)
+    seal_audit_log = Singleton(
+        SealAuditLog, begin=begin, clock=clock, key=sealing_key, previous_key=previous_sealing_key
+    )
+    verify_audit_log = Singleton(
+        VerifyAuditLog,
+        read=read,
+        clock=clock,
+        key=sealing_key,
+        previous_key=previous_sealing_key,
+        retention=given.audit_retention,
+    )
+    export_audit_log = Singleton(ExportAuditLog, read=read)
+    purge_audit_log = Singleton(
+        PurgeAuditLog, read=read, begin=begin, clock=clock, retention=given.audit_retention
+    )
     purge_expired = Singleton(
-        PurgeExpired, begin=begin, limiter=limiter, clock=clock, erase_accounts=erase_accounts
+        PurgeExpired,
+        begin=begin,
+        limiter=limiter,
+        clock=clock,
+        erase_accounts=erase_accounts,
+        purge_audit_log=purge_audit_log,
     )
     check_health = Singleton(CheckHealth, read=read, schema=schema, clock=clock)
 

@@ -56,6 +56,8 @@ class Event:
     actor: Actor = OWNER
     session_id: str | None = None
     client: Client = UNKNOWN_CLIENT
+    subject: str = ""
+    """What it happened to, where that is no account: the id of a key, or a day. At most 64 characters."""
 
     is_refusal: ClassVar[bool] = False
     """Whether something was refused, and nothing changed."""
@@ -85,6 +87,27 @@ class SuperuserCreated(Event):
     """An operator opened an account with every permission."""
 
 
+class VerificationRequested(Event):
+    """Somebody asked for a mail to verify an address, which may be nobody's."""
+
+
+class LoginRefused(Event):
+    """Somebody gave a wrong password or code for an account, which may not be there; or the right one for an
+    account that nobody may log in to."""
+
+    is_refusal = True
+
+
+class PasswordRefused(Event):
+    """Somebody who was logged in gave a wrong password where it was to confirm what they asked for."""
+
+    is_refusal = True
+
+
+class LoginCodeRequested(Event):
+    """Somebody asked for a code to log in with, for an address that may be nobody's."""
+
+
 class LoggedIn(Event):
     """A session began."""
 
@@ -110,7 +133,11 @@ class AllSessionsEnded(Event):
 
 
 class RefreshTokenReused(Event):
-    """A superseded refresh token was presented, and its session ended for it."""
+    """A superseded refresh token was presented and refused, and its session ended for it."""
+
+
+class ResetRequested(Event):
+    """Somebody asked for a mail to reset the password, for an address that may be nobody's."""
 
 
 class PasswordChanged(Event):
@@ -119,6 +146,10 @@ class PasswordChanged(Event):
 
 class ProfileChanged(Event):
     """The owner changed what their profile says."""
+
+
+class EmailChangeRequested(Event):
+    """The owner, knowing the password, asked for a link to another address."""
 
 
 class EmailChanged(Event):
@@ -187,11 +218,27 @@ class LetterRetried(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
+class NumberedEvent:
     """An event as the audit log has it. Who was noted later has the greater `id`."""
 
     id: int
     event: Event
+
+
+class KeyAdded(Event):
+    """There is another key to sign tokens: the first one, or the one that signs next."""
+
+
+class KeyRetired(Event):
+    """A key was taken out of use: all that it has signed is refused."""
+
+
+class KeysResealed(Event):
+    """The keys were sealed under today's secret."""
+
+
+class AuditEventsPurged(Event):
+    """The time was over for the events that were sealed on that day, and they were deleted."""
 
 
 @functools.cache

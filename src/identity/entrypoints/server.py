@@ -169,6 +169,7 @@ async def _running(container: Container, settings: Settings, app: Litestar) -> A
             deliver_mail=deliver_mail,
             purge_expired=container.purge_expired(),
             rotate_keys_when_due=container.rotate_keys_when_due(),
+            seal_audit_log=container.seal_audit_log(),
         ):
             yield
     finally:

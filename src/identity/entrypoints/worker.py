@@ -1,4 +1,5 @@
-"""What runs beside the requests: delivering mail, throwing away what is over, and the next signing key."""
+"""What runs beside the requests: delivering mail, throwing away what is over, the next signing key, and
+sealing the audit log."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from identity.application.audit import SealAuditLog
 from identity.application.housekeeping import PurgeExpired
 from identity.application.outbox import DeliverMail
 from identity.application.signing_keys import RotateKeysWhenDue
@@ -17,16 +19,22 @@ log = logging.getLogger(__name__)
 LANES = 4  # mails on their way at once, so that a slow recipient does not hold up the others
 PAUSE = 2.0  # seconds a lane rests when nothing is due
 HOURLY = 3600.0  # seconds
+EVERY_MINUTE = 60.0  # seconds
 PATIENCE = 5.0  # seconds a mail on its way gets to finish when the process stops
 
 
 @contextlib.asynccontextmanager
 async def working(
-    *, deliver_mail: DeliverMail | None, purge_expired: PurgeExpired, rotate_keys_when_due: RotateKeysWhenDue
+    *,
+    deliver_mail: DeliverMail | None,
+    purge_expired: PurgeExpired,
+    rotate_keys_when_due: RotateKeysWhenDue,
+    seal_audit_log: SealAuditLog,
 ) -> AsyncIterator[None]:
     """Works in the background until the block ends. Mail that is then on its way for long is given back."""
     stopping = asyncio.Event()
     jobs = [_repeat(job, stopping, pause=HOURLY) for job in (purge_expired, rotate_keys_when_due)]
+    jobs.append(_repeat(seal_audit_log, stopping, pause=EVERY_MINUTE))
     if deliver_mail is not None:
         jobs += [_deliver(deliver_mail, stopping, first=lane * PAUSE / LANES) for lane in range(LANES)]
     tasks = [asyncio.create_task(job) for job in jobs]

@@ -181,6 +181,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         "erases within the hour.",
         duration(least=0 * _SECOND, most=90 * _DAY),
     ] = 14 * _DAY
+    audit_retention: Annotated[
+        timedelta,
+        "How long the audit log is kept; the default is a year, and time to look back over one.",
+        duration(least=_DAY, most=3650 * _DAY),
+    ] = 400 * _DAY  # PCI DSS 10.5.1: at least twelve months
     sessions_per_account: Annotated[
         int, "Live sessions an account may have; one more ends the oldest.", integer(1, 10_000)
     ] = 50

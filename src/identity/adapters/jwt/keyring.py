@@ -11,6 +11,7 @@ from identity.adapters.jwt.keys import OpenKey, SealedKeys, UnknownAlgorithm
 from identity.application.conflicts import retried_on_conflict
 from identity.application.ports import BeginUnitOfWork, Clock, ReadUnitOfWork
 from identity.domain import signing_key
+from identity.domain.events import SERVICE, KeyAdded
 from identity.domain.signing_key import SigningKey, UnreadableKey
 
 log = logging.getLogger(__name__)
@@ -153,6 +154,7 @@ class Keyring:
         now = self._clock.now()
         first = await self._sealed.generate(at=now, signs_from=now)
         async with self._begin() as uow:
-            await uow.signing_keys.add_first(first)
+            if await uow.signing_keys.add_first(first):
+                await uow.audit_log.append(KeyAdded(at=now, actor=SERVICE, subject=first.kid))
         async with self._read() as uow:
             return await uow.signing_keys.all()

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from identity.adapters.memory.audit_seals import forget_salts, note_event
 from identity.adapters.memory.state import IssuedToken, QueuedIntent, State, View, drop, in_utc, utc
 from identity.application.mail import ClaimedIntent, Letter, LetterPlace, MailIntent
-from identity.domain.events import AuditEntry, Event
+from identity.domain.events import Event, NumberedEvent
 from identity.domain.one_time_token import UNDOING, OneTimeToken, Purpose
 from identity.domain.secrets import Digest
 from identity.domain.session import Client, Session
@@ -291,7 +292,9 @@ class MemoryAuditLog:
     view: View
 
     async def append(self, event: Event) -> None:
-        self.view.changed().events.append(in_utc(event))
+        state = self.view.changed()
+        state.events.append(in_utc(event))
+        note_event(state, event)
 
     async def of_user(self, user_id: int, *, limit: int) -> tuple[Event, ...]:
         own = [event for event in reversed(self.view.seen().events) if event.user_id == user_id]
@@ -306,10 +309,11 @@ class MemoryAuditLog:
         until: datetime | None = None,
         before: int | None = None,
         limit: int,
-    ) -> tuple[AuditEntry, ...]:
+    ) -> tuple[NumberedEvent, ...]:
+        state = self.view.seen()
         entries = [
-            AuditEntry(id=number, event=event)
-            for number, event in enumerate(self.view.seen().events, start=1)
+            NumberedEvent(id=number, event=event)
+            for number, event in zip(state.audit_notes, state.events, strict=True)
             if (user_id is None or event.user_id == user_id)
             and (kind is None or event.kind == kind)
             and (since is None or event.at >= since)
@@ -319,6 +323,7 @@ class MemoryAuditLog:
         return tuple(reversed(entries[-limit:]))
 
     async def forget_clients(self, user_id: int) -> None:
+        forget_salts(self.view.changed(), user_id)
         events = self.view.changed().events
         events[:] = [
             replace(event, client=Client(request_id=event.client.request_id))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from identity.application.mail import MailIntent
+from identity.domain.audit_seal import Seal, SealedDay
 from identity.domain.events import Event
 from identity.domain.login_code import LoginCode
 from identity.domain.one_time_token import OneTimeToken
@@ -87,6 +88,15 @@ class QueuedIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditNote:
+    """What the log holds beside an event."""
+
+    salt: bytes | None
+    digest: bytes
+    seal: Seal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     users: Table[int, User] = field(default_factory=Table)
     usernames: dict[str, int] = field(default_factory=dict)
@@ -102,6 +112,9 @@ class State:
     succeeded: dict[str, str] = field(default_factory=dict)
     """The key after which each was stored, and that one."""
     events: list[Event] = field(default_factory=list)
+    audit_notes: dict[int, AuditNote] = field(default_factory=dict)
+    """One for each of `events`, in the same order, by its number."""
+    sealed_days: Table[str, SealedDay] = field(default_factory=Table)
 
     def copy(self) -> State:
         return State(**{part.name: getattr(self, part.name).copy() for part in fields(self)})

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from identity.adapters.memory.audit_seals import MemoryAuditSeals
 from identity.adapters.memory.login_codes import MemoryLoginCodes
 from identity.adapters.memory.repositories import (
     MemoryAuditLog,
@@ -83,6 +84,7 @@ class MemoryStorage:
             login_codes=MemoryLoginCodes(view),
             outbox=MemoryOutbox(view),
             audit_log=MemoryAuditLog(view),
+            audit_seals=MemoryAuditSeals(view),
             signing_keys=MemorySigningKeys(view),
         )
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +12,8 @@ from sqlalchemy import Select, bindparam, insert, null, select, update
 
 from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.schema import audit_events
-from identity.domain.events import OWNER, Actor, AuditEntry, Event, Role, event_named
+from identity.domain.audit_seal import client_digest
+from identity.domain.events import OWNER, Actor, Event, NumberedEvent, Role, event_named
 from identity.domain.session import Client
 
 SALT_LENGTH = 32  # octets, as many as the digest has
@@ -60,7 +59,7 @@ class SqlAuditLog:
         until: datetime | None = None,
         before: int | None = None,
         limit: int,
-    ) -> tuple[AuditEntry, ...]:
+    ) -> tuple[NumberedEvent, ...]:
         given = {
             "account": user_id,
             "kind_wanted": kind,
@@ -71,7 +70,7 @@ class SqlAuditLog:
         wanted = {name: value for name, value in given.items() if value is not None}
         rows = await self.connection.execute(_find(*wanted), {**wanted, "most": limit})
         return tuple(
-            AuditEntry(id=row[audit_events.c.id], event=event_from_row(row)) for row in rows.mappings()
+            NumberedEvent(id=row[audit_events.c.id], event=event_from_row(row)) for row in rows.mappings()
         )
 
     async def forget_clients(self, user_id: int) -> None:
@@ -100,18 +99,13 @@ def event_from_row(row: Row) -> Event:
             user_agent=row[audit_events.c.client_user_agent],
             request_id=row[audit_events.c.request_id],
         ),
+        subject=row[audit_events.c.subject],
     )
 
 
 def _actor(role: str, user_id: int | None) -> Actor:
     """Older versions noted none, and had hardly any events but the owner's."""
     return Actor(role=Role(role), user_id=user_id) if role else OWNER
-
-
-def client_digest(client: Client, salt: bytes) -> bytes:
-    """Shows that where a request came from is still what was noted; without the salt it shows nothing."""
-    personal = json.dumps([client.address, client.user_agent]).encode()
-    return hashlib.sha256(salt + personal).digest()
 
 
 def _to_row(event: Event) -> dict[str, Any]:
@@ -124,6 +118,7 @@ def _to_row(event: Event) -> dict[str, Any]:
         "actor": event.actor.role.value,
         "actor_id": event.actor.user_id,
         "request_id": event.client.request_id,
+        "subject": event.subject,
         "client_address": event.client.address,
         "client_user_agent": event.client.user_agent,
         "client_salt": salt,

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import bindparam, literal, select, update
 
 from identity.adapters.sql.audit_log import SqlAuditLog
+from identity.adapters.sql.audit_seals import SqlAuditSeals
 from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.devices import SqlDevices
 from identity.adapters.sql.dialects import Dialect
@@ -46,6 +47,7 @@ def unit_of_work(connection: SqlConnection, dialect: Dialect) -> UnitOfWork:
         login_codes=SqlLoginCodes(connection),
         outbox=SqlOutbox(connection, dialect),
         audit_log=SqlAuditLog(connection),
+        audit_seals=SqlAuditSeals(connection, dialect),
         signing_keys=SqlSigningKeys(connection, dialect),
     )
 

@@ -51,6 +51,7 @@ users = Table(
     UniqueConstraint("username_key"),
     UniqueConstraint("email_key"),
     Index(None, "erasure_due_at"),
+    Index(None, "superuser_since"),
     sqlite_autoincrement=True,  # an id is never given again, not even that of the last row deleted
 )
 
@@ -160,6 +161,7 @@ audit_events = Table(
     Column("actor", key(16), nullable=False, server_default=EMPTY),  # a role; empty: of an older version
     Column("actor_id", number()),
     Column("request_id", key(32), nullable=False, server_default=EMPTY),
+    Column("subject", key(64), nullable=False, server_default=EMPTY),
     # What is personal. When it is erased, its salt goes with it; the digest stays, and tells nothing.
     Column("client_address", text(), nullable=False),
     Column("client_user_agent", text(), nullable=False),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from identity.entrypoints.cli.audit import audit
 from identity.entrypoints.cli.keys import keys
 from identity.entrypoints.cli.mail_preview import mail_preview
 from identity.entrypoints.cli.running import (
@@ -170,6 +171,7 @@ def deliver_mail(config: Path | None, once: bool) -> None:
             deliver_mail=container.deliver_mail(),
             purge_expired=container.purge_expired(),
             rotate_keys_when_due=container.rotate_keys_when_due(),
+            seal_audit_log=container.seal_audit_log(),
         ):
             await stopping.wait()
 
@@ -235,6 +237,9 @@ def purge(config: Path | None, as_json: bool) -> None:
     else:
         words = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())
         click.echo(f"Deleted {words}.")
+
+
+main.add_command(audit)
 
 
 @main.command()

@@ -18,7 +18,7 @@ from identity.application.administration import (
 )
 from identity.application.sessions import Principal
 from identity.domain.errors import AccountNotFound
-from identity.domain.events import AuditEntry
+from identity.domain.events import NumberedEvent
 from identity.domain.user import User
 from identity.entrypoints.http.authentication import other_methods
 from identity.entrypoints.http.body import AnyRequest
@@ -93,7 +93,7 @@ class AuditedEvent(msgspec.Struct):
     request_id: str
 
     @classmethod
-    def of(cls, entry: AuditEntry) -> Self:
+    def of(cls, entry: NumberedEvent) -> Self:
         event = entry.event
         return cls(
             id=entry.id,

@@ -2,6 +2,7 @@
 
 from identity.testing.storage.administration import AdministrationBehaviour
 from identity.testing.storage.audit_log import AuditLogBehaviour
+from identity.testing.storage.audit_seals import AuditSealsBehaviour
 from identity.testing.storage.concurrency import Concurrency
 from identity.testing.storage.devices import DevicesBehaviour
 from identity.testing.storage.login_codes import LoginCodesBehaviour
@@ -27,6 +28,7 @@ class StorageConformance(
     LoginCodesBehaviour,
     OutboxBehaviour,
     AuditLogBehaviour,
+    AuditSealsBehaviour,
     MyDataBehaviour,
     AdministrationBehaviour,
     SigningKeysBehaviour,
@@ -57,6 +59,7 @@ class StorageConformance(
 __all__ = [
     "AdministrationBehaviour",
     "AuditLogBehaviour",
+    "AuditSealsBehaviour",
     "Concurrency",
     "DevicesBehaviour",
     "LoginCodesBehaviour",

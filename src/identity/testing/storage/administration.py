@@ -12,9 +12,9 @@ from identity.domain.events import (
     OPERATOR,
     AccountDisabled,
     Actor,
-    AuditEntry,
     Event,
     LoggedIn,
+    NumberedEvent,
     UserRegistered,
 )
 from identity.domain.names import EmailAddress, Username
@@ -266,7 +266,7 @@ async def _paged(storage: Storage, prefix: str, limit: int) -> list[User]:
     raise AssertionError("there is always another page")
 
 
-async def _found(storage: Storage, **asked: Any) -> tuple[AuditEntry, ...]:
+async def _found(storage: Storage, **asked: Any) -> tuple[NumberedEvent, ...]:
     async with storage.read() as uow:
         return await uow.audit_log.find(**{"limit": 9, **asked})
 

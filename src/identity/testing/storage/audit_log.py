@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from identity.domain.events import OPERATOR, Actor, Event, LoggedIn, LoggedOut, UserRegistered
+from identity.domain.events import OPERATOR, Actor, Event, KeyAdded, LoggedIn, LoggedOut, UserRegistered
 from identity.domain.session import Client
 from identity.testing.samples import NOW, SECOND
 from identity.testing.storage.subject import Storage, StorageTests, add_user
@@ -22,6 +22,7 @@ class AuditLogBehaviour(StorageTests):
             LoggedOut(at=NOW + SECOND, user_id=8),
             LoggedOut(at=NOW + SECOND, user_id=8, actor=Actor.administrator(9)),
             UserRegistered(at=NOW + SECOND, actor=OPERATOR),
+            KeyAdded(at=NOW + SECOND, actor=OPERATOR, subject="k" * 64),
         ]
         async with storage.begin() as uow:
             for event in events:

@@ -13,8 +13,9 @@ import pytest
 
 from identity.application.mail import ClaimedIntent
 from identity.application.ports import UnitOfWork
+from identity.domain.audit_seal import AuditEntry, Seal, SealedDay
 from identity.domain.errors import EmailTaken, UsernameTaken
-from identity.domain.events import LoggedIn
+from identity.domain.events import LoggedIn, LoggedOut
 from identity.domain.names import Username
 from identity.domain.secrets import Digest, PasswordHash
 from identity.domain.session import Session
@@ -51,6 +52,7 @@ T = TypeVar("T")
 LIVE = Digest(b"4" * 32), Digest(b"5" * 32)
 LIVE_CODE = new_login_code(LIVE[0], digest=LIVE[1])
 EXPIRED_CODE = new_login_code(b"6" * 32, expires_at=NOW - SECOND)
+SEAL = Seal(b"s" * 32)
 OLD_NAME, NEW_NAME = Username("old"), Username("new")
 MANY = 50  # more than any pool has connections
 
@@ -188,8 +190,9 @@ class Transactions(StorageTests):
             await uow.login_codes.add(LIVE_CODE)
             await uow.login_codes.add(EXPIRED_CODE)
             assert await _is_known(uow, ann) is False
+        sealed, unsealed = await _one_sealed_event_of_two(storage)
         before = await self._seen(storage, ann)
-        for name, write in _writes(ann, live, held).items():
+        for name, write in (_writes(ann, live, held) | _writes_of_seals(sealed, unsealed)).items():
             assert await is_refused(_in_a_read(storage, write)), name
             assert await self._seen(storage, ann) == before, name
         async with storage.begin() as uow:
@@ -359,6 +362,8 @@ class Transactions(StorageTests):
                 await uow.outbox.oldest(),
                 await uow.signing_keys.all(),
                 await self.events_of(storage),
+                await uow.audit_seals.entries(after=0, limit=10),
+                await uow.audit_seals.days(),
             ]
 
 
@@ -403,9 +408,32 @@ async def _in_a_read(storage: Storage, write: Callable[[UnitOfWork], Awaitable[o
         await write(uow)
 
 
+async def _one_sealed_event_of_two(storage: Storage) -> tuple[SealedDay, AuditEntry]:
+    """The day of the first, and the second."""
+    async with storage.begin() as uow:
+        for at in (NOW, NOW + SECOND):
+            await uow.audit_log.append(LoggedOut(at=at, user_id=7))
+    async with storage.begin() as uow:
+        first, second = await uow.audit_seals.entries(after=0, limit=2)
+        day = SealedDay(day="2026-01-02", last_id=first.id, events=1, key_id="k")
+        await uow.audit_seals.seal([(first.id, SEAL)], day=day, before=None)
+    return day, second
+
+
+def _writes_of_seals(
+    day: SealedDay, entry: AuditEntry
+) -> dict[str, Callable[[UnitOfWork], Awaitable[object]]]:
+    longer = replace(day, last_id=entry.id, events=2)
+    return {
+        "audit_seals.seal": lambda uow: uow.audit_seals.seal([(entry.id, SEAL)], day=longer, before=day),
+        "audit_seals.mark_purged": lambda uow: uow.audit_seals.mark_purged(day.day, at=NOW),
+        "audit_seals.purge": lambda uow: uow.audit_seals.purge(until=entry.id, limit=10),
+    }
+
+
 def _writes(
     ann: User, live: Session, held: ClaimedIntent
-) -> Mapping[str, Callable[[UnitOfWork], Awaitable[object]]]:
+) -> dict[str, Callable[[UnitOfWork], Awaitable[object]]]:
     """Every method that writes, each called so that it would find something to do."""
     token = new_token(ann)
     spending = {"purpose": RESET, "user_id": ann.id, "at": NOW}

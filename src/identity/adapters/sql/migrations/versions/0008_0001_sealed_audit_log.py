@@ -17,12 +17,14 @@ def upgrade() -> None:
         sa.Column("actor", key(16), nullable=False, server_default=EMPTY),
         sa.Column("actor_id", number()),
         sa.Column("request_id", key(32), nullable=False, server_default=EMPTY),
+        sa.Column("subject", key(64), nullable=False, server_default=EMPTY),
         sa.Column("client_salt", digest()),
         sa.Column("client_digest", digest()),
         sa.Column("seal", digest()),
     ):
         if column.name not in there:
             op.add_column("audit_events", column)
+    op.create_index("ix_users_superuser_since", "users", ["superuser_since"], if_not_exists=True)
     op.create_index("ix_audit_events_kind_at", "audit_events", ["kind", "at"], if_not_exists=True)
     op.create_table(
         "audit_heads",
