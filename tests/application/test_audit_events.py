@@ -23,6 +23,7 @@ READS = "it only reads"
 PART = "it is a part of others, which leave the event"
 
 LEFT_BY: Mapping[str, Mapping[Scenario, str | None] | str] = {
+    "AdministerUser": PART,
     "Authenticate": "that a session is used is not noted here, but in the session",
     "Authorise": PART,
     "BeginSession": PART,
