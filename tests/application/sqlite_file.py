@@ -12,13 +12,16 @@ NOT_OF_A_COMMAND = frozenset({"rate_limits"})
 """Tables that are written outside of units of work: what stands there is no part of what a command does."""
 
 
-RANDOM = frozenset({"client_salt", "client_digest", "seal"})
+RANDOM = frozenset({"client_salt", "client_digest", "seal", "request_id"})
 """Columns that differ each time; of these it counts whether they are there."""
 
 
-def _repeatable(table: str) -> str:
+def repeatable(table: str) -> str:
+    """What to select of it so that two runs with the same random numbers can be compared."""
     columns = metadata.tables[table].columns
-    return ", ".join(f"{each.name} IS NULL" if each.name in RANDOM else each.name for each in columns)
+    return ", ".join(
+        f"coalesce({each.name}, '') = ''" if each.name in RANDOM else each.name for each in columns
+    )
 
 
 class SqliteFile:
@@ -39,7 +42,7 @@ class SqliteFile:
 
     def state(self) -> dict[str, list[tuple[Any, ...]]]:
         return {
-            name: sorted(self._look.execute(f"SELECT {_repeatable(name)} FROM {name}"), key=repr)  # noqa: S608
+            name: sorted(self._look.execute(f"SELECT {repeatable(name)} FROM {name}"), key=repr)  # noqa: S608
             for name in self._tables[:-1]
             if name not in NOT_OF_A_COMMAND
         }
