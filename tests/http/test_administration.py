@@ -280,15 +280,15 @@ async def test_the_audit_log_is_read_page_by_page_and_by_time(service, root, joh
     service.clock.advance(timedelta(minutes=1))
     await service.log_in()
     kinds, before = [], ""
-    for _ in range(5):
+    for _ in range(6):
         _, page = await got(service, f"{AUDIT}?limit=1{before}", root)
         kinds += [event["kind"] for event in page["events"]]
         before = f"&before={page['next']}"
-    assert kinds == ["LoggedIn", "UserRegistered", "LoggedIn", "SuperuserCreated"]
+    assert kinds == ["LoggedIn", "UserRegistered", "LoggedIn", "SuperuserCreated", "KeyAdded"]
     assert page["next"] is None
     for query, count in [
         ("since=2026-01-01T12:00:01Z", 1),
-        ("until=2026-01-01T12:00:01Z", 3),
+        ("until=2026-01-01T12:00:01Z", 4),
         ("since=2026-01-01T13:00:01%2B01:00", 1),
         ("since=2026-01-01T12:00:00Z&until=2026-01-01T12:00:00Z", 0),
         ("user=99", 0),
