@@ -65,7 +65,8 @@ async def access_again(service, name, passwords):
 
 
 def paths(service, hers):
-    """Every path there is, each parameter filled with what is hers."""
+    """Every path there is, each parameter filled with what is hers. On those of administrators, who are asked
+    for before it is looked at, with one thing only."""
     templates = [route.path for route in service.client.app.routes if isinstance(route, HTTPRoute)]
     assert len(templates) > 15
     for template in templates:
@@ -74,7 +75,7 @@ def paths(service, hers):
             continue
         before, _, rest = template.partition("{")
         after = rest.partition("}")[2]
-        for value in hers:
+        for value in hers[:1] if before.startswith("/api/admin/") else hers:
             yield f"{before}{value}{after}"
 
 
