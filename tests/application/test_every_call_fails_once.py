@@ -285,6 +285,7 @@ class TestAWorkerDeliveringMail:
         (*_, expected) = world.mailer.sent
         every = stage.faults(list(KINDS), every=True)
         faults = chosen(stage, every)
+        faults = faults if ALL else faults[::3]  # each mail goes the same way
         for fault in faults:
             what = stage.name(fault)
             world, act = await stage.ready()
