@@ -166,6 +166,13 @@ def test_help_lists_every_command() -> None:
     assert succeeds("-h") == text
 
 
+@pytest.mark.parametrize(
+    "group", [(), *((name,) for name in COMMANDS if hasattr(cli.main.commands[name], "commands"))]
+)
+def test_no_explanation_in_a_list_of_commands_is_cut_off(group: tuple[str, ...]) -> None:
+    assert "..." not in succeeds(*group, "--help").partition("Commands:\n")[2]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     text = succeeds(command, "--help")

@@ -242,7 +242,7 @@ def purge(config: Path | None, as_json: bool) -> None:
 main.add_command(audit)
 
 
-@main.command()
+@main.command(short_help="Propose the memory for Argon2id.")
 @click.option(
     "--within",
     default=150,

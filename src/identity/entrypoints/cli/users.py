@@ -25,7 +25,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a 
 _user = click.argument("user")
 
 
-@click.group()
+@click.group(short_help="Accounts: see, close and help them.")
 def users() -> None:
     """Accounts: see them, close and open them, help their owners.
 
@@ -34,7 +34,7 @@ def users() -> None:
     """
 
 
-@users.command("list")
+@users.command("list", short_help="List accounts, or search them.")
 @click.argument("prefix", default="")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Accounts at most.")
 @click.option("--after", default="", help="Go on where another call said that there are more.")
@@ -73,7 +73,7 @@ def list_users(config: Path | None, prefix: str, limit: int, after: str, as_json
         click.echo(f"There are more: --after {more}", err=True)
 
 
-@users.command()
+@users.command(short_help="Show an account and what happened to it.")
 @_user
 @_json
 @click.pass_obj
@@ -172,7 +172,7 @@ def promote(config: Path | None, user: str, as_json: bool) -> None:
     _administer(config, user, "promote_user", as_json, said="{} is a superuser.")
 
 
-@users.command()
+@users.command(short_help="Make a superuser an ordinary user.")
 @_user
 @_json
 @click.pass_obj
