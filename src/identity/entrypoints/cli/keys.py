@@ -81,7 +81,7 @@ def rotate(config: Path | None, now: bool) -> None:
         click.echo(f"Key {key.kid} signs from {key.signs_from.isoformat(timespec='seconds')} on.")
 
 
-@keys.command()
+@keys.command(short_help="Refuse what a key has signed, at once.")
 @click.argument("kid")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
@@ -109,7 +109,7 @@ def retire(config: Path | None, kid: str, yes: bool) -> None:
     click.echo(f"Key {kid} is retired. Every process knows within five seconds.")
 
 
-@keys.command()
+@keys.command(short_help="Seal all keys under IDENTITY_SECRET.")
 @click.pass_obj
 def reencrypt(config: Path | None) -> None:
     """Seal all keys under IDENTITY_SECRET; what IDENTITY_SECRET_PREVIOUS sealed is opened with that."""
