@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from benchmarks import processes
-from benchmarks.cost import Costs, Habits, costs, need
+from benchmarks.cost import Costs, Habits, costs, need, needs
 from benchmarks.machine import slug
 from benchmarks.probe import probe
 from benchmarks.report import quoted
@@ -185,6 +185,8 @@ def test_the_readme_quotes_the_latest_run_with_its_machine_and_its_date() -> Non
     machine = f"{about['date']}: {about['processor']}, {about['cores']} cores, Linux"
     assert machine in readme
     assert f"(benchmarks/results/{latest.with_suffix('.md').name})" in readme
+    needed = needs(costs(run["samples"]))
+    assert needed.partition("\n\n")[2].strip() in (ROOT / "docs" / "scaling.md").read_text()
 
 
 def test_the_best_start_counts_and_the_median_memory() -> None:
