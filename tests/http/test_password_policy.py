@@ -58,11 +58,11 @@ class Paths:
 
 
 @pytest.fixture
-def paths(start: Callable[..., Any]) -> Callable[..., Any]:
+def paths(reused: Callable[..., Any]) -> Callable[..., Any]:
     """Starts a service with such settings, which margaret_hall has an account at."""
 
     async def paths(**settings: Any) -> Paths:
-        service: Service = await start(**settings)
+        service: Service = await reused(**settings)
         await service.register("margaret_hall", "margaret@example.com")
         return Paths(service, (await service.log_in("margaret_hall")).access)
 
