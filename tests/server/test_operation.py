@@ -76,6 +76,7 @@ def test_the_unit_exposes_as_little_as_the_document_says(tmp_path):
 def test_the_settings_and_the_secret_of_the_document_are_taken(tmp_path, shell, config):
     install, setup = blocks("With systemd")
     assert "pip install ." in install  # tried by .ci/install
+    (tmp_path / "secret").unlink()
     units = tmp_path / "units"
     units.mkdir()
     shell.stub("runuser", 'shift 3; exec "$@"')
@@ -90,8 +91,10 @@ def test_the_settings_and_the_secret_of_the_document_are_taken(tmp_path, shell, 
         "/etc/systemd/system/": f"{units}/",
     }
     shell.run(replaced(setup, places))
+    made = (tmp_path / "secret").read_text("utf-8")
+    shell.run(replaced(setup, places))
     settings = Settings.load({}, config)
-    assert settings.secret.reveal() == (tmp_path / "secret").read_text("utf-8").strip()
+    assert settings.secret.reveal() == (tmp_path / "secret").read_text("utf-8").strip() == made.strip()
     assert (tmp_path / "identity.db").exists()
     assert [file.name for file in units.iterdir()] == [UNIT]
     assert f"--config {SETTINGS} serve" in (DEPLOY / UNIT).read_text("utf-8")
@@ -211,7 +214,6 @@ def test_a_copy_that_is_restored_is_served_with_its_secret_and_not_without(
     backup_block, restore_block = (blocks(title)[number] for title in ("Backup", "Restore"))
     there, restored, backup = tmp_path / "deployment", tmp_path / "restored", tmp_path / "backup"
     restored.mkdir()
-    backup.mkdir()
     how = {"deliver_mail": "false", **CHEAPLY}
     if kind == "sqlite":
         places, new_places = {"/var/lib/identity": there}, {"/var/lib/identity": restored}
@@ -228,13 +230,13 @@ def test_a_copy_that_is_restored_is_served_with_its_secret_and_not_without(
     server.register("john")
     unused, used, later = (server.log_in("john") for _ in range(3))
     refreshed = server.post("/api/auth/token/refresh/", {"refresh": used["refresh"]}).json()
-    shell.run(replaced(backup_block, {"/var/backups/identity": backup, **places}))
+    shell.run(replaced(backup_block, {"/var/backups/identity/$(date +%F)": backup, **places}))
     after = server.post("/api/auth/token/refresh/", {"refresh": later["refresh"]}).json()
     server.register("mary")
     for file in backup.iterdir():
         assert file.stat().st_mode & 0o077 == 0, file
 
-    shell.run(replaced(restore_block, {"/var/backups/identity": backup, **new_places}))
+    shell.run(replaced(restore_block, {"/var/backups/identity/2026-11-23": backup, **new_places}))
     if kind == "sqlite":
         secret = (restored / "identity.secret").read_text("utf-8").strip()
     else:
