@@ -110,7 +110,7 @@ def _postgresql(password: str) -> Iterator[PrivateServer]:
             ],
             account,
         )
-        port = _free_port()
+        port = free_port()
         options = {
             "listen_addresses": "127.0.0.1",
             "port": port,
@@ -165,7 +165,7 @@ def _mariadb(password: str) -> Iterator[PrivateServer]:
             f"GRANT ALL ON {_DATABASE}.* TO {_USER};\n",
             encoding="utf-8",
         )
-        port = _free_port()
+        port = free_port()
         command = [
             *(programs["mariadbd"], "--no-defaults", f"--datadir={data}", *as_root, f"--init-file={key}"),
             *("--bind-address=127.0.0.1", f"--port={port}", f"--socket={folder / 'socket'}"),
@@ -245,7 +245,7 @@ def _started(server: PrivateServer) -> Iterator[None]:
         server.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Below those that connections get, so that nobody takes it while the server is stopped."""
     while True:
         port = random.randrange(15_000, 30_000)
