@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, insert, update
+from sqlalchemy import Table, insert, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.adapters.lives import (
     BORN,
@@ -28,6 +28,7 @@ from tests.databases import KINDS, Databases
 from identity.adapters.sql import copying
 from identity.adapters.sql.copying import SqlCopier, insert_rows
 from identity.adapters.sql.schema import (
+    login_codes,
     metadata,
     outbox,
     rate_limits,
@@ -61,6 +62,36 @@ async def test_a_target_with_a_row_is_refused_and_stays_as_it_is(
     with pytest.raises(CopyRefused, match=r"^the target is not empty: it has rows in rate_limits$"):
         await copy(lives("sqlite").url, url)
     assert await everything(url) == before
+
+
+async def test_a_target_in_use_is_refused_before_it_is_migrated(databases: Databases) -> None:
+    source, target = databases.migrated("sqlite"), databases.migrated("sqlite")
+    old = "UPDATE alembic_version SET version_num = '0007_0001'"
+    row = {"digest": HARD, "tries": 0, "email_key": "", "request": HARD, "created_at": BORN}
+    await change(target, text(old), insert(login_codes).values(row | {"expires_at": BORN}))
+    with pytest.raises(CopyRefused, match=r"rows in login_codes$"):
+        await copy(source, target)
+    async with storage_of(target) as storage, storage.connection() as connection:
+        revision = await connection.execute(text("SELECT version_num FROM alembic_version"))
+        assert revision.scalar_one() == "0007_0001"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_row_that_somebody_writes_while_the_target_is_prepared_refuses_it(
+    kind: str, lives: Callable[[str], Lived], databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, url = copying._prepare, databases.migrated(kind)
+    row = {"digest": HARD, "tries": 0, "email_key": "", "request": HARD, "created_at": BORN}
+
+    async def prepare_and_lose_the_race(*arguments: Any) -> None:
+        await prepare(*arguments)
+        await change(url, insert(login_codes).values(row | {"expires_at": BORN}))
+
+    monkeypatch.setattr(copying, "_prepare", prepare_and_lose_the_race)
+    with pytest.raises(CopyRefused, match=r"^the target is not empty"):
+        await copy(lives("sqlite").url, url)
+    rows = await everything(url)
+    assert {name for name, each in rows.items() if each} == {"login_codes"}
 
 
 async def test_the_same_database_is_refused_however_it_is_written(

@@ -167,7 +167,6 @@ async def _prepare(target: SqlStorage, numbers: Mapping[Table, int]) -> None:
         raise CopyRefused(f"the target was migrated by a newer version of identity: {error}") from None
     async with target.migration() as connection:
         await connection.run_sync(_require_schema, "the target's schema")
-        await connection.run_sync(_refuse_rows)
         for table, number in numbers.items():
             if number:
                 await connection.run_sync(target.dialect.go_on_after, table, number)
