@@ -45,6 +45,7 @@ SMTP_PASSWORD = "canary-smtp-4Tn9"
 COMMANDS = (
     "serve",
     "migrate",
+    "copy-to",
     "createsuperuser",
     "deliver-mail",
     "mail-test",

@@ -59,6 +59,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 UNDER_ANOTHER_HEADING = {
     "audit": ("Audit log", "identity audit verify"),
     "calibration": ("Login", "identity calibrate"),
+    "copying": ("Databases", "identity copy-to"),
     "mail_preview": ("Mail", "identity mail-preview"),
     "composing": ("Mail", "notices of a kind"),
     "email_change": ("E-mail change", "confirm-email-change"),

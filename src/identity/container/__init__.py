@@ -22,6 +22,7 @@ from identity.adapters.mail.jinja import mail_locales
 from identity.adapters.mail.smtp import Security
 from identity.adapters.memory import MemoryMailer, MemoryRateLimiter, MemorySchema, MemoryStorage
 from identity.adapters.secret_file import create_secret_file
+from identity.adapters.sql.copying import SqlCopier
 from identity.adapters.sql.migration import SqlSchema
 from identity.adapters.sql.rate_limiter import SqlRateLimiter
 from identity.adapters.sql.storage import SqlStorage
@@ -200,6 +201,8 @@ class Container(DeclarativeContainer):
         memory=Singleton(MemorySchema),
         sql=Singleton(SqlSchema, storage),
     )
+    # Of a database; what memory: has is known to the server alone.
+    copier = Singleton(SqlCopier, storage, given.database_url)
 
     hashing_slots = Singleton(hashing_slots, settings)
     lane = Singleton(AsyncHashingLane, slots=Singleton(hashing_turns, settings, hashing_slots))

@@ -44,6 +44,20 @@ class Dialect(Protocol):
     def schema_lock(self, connection: Connection) -> AbstractContextManager[None]:
         """Lets one migration at a time go on; the others wait, for longer than a request would."""
 
+    def take_time(self, connection: Connection) -> None:
+        """Lets the statements of this transaction, and the pauses between them, take as long as they do."""
+
+    def begin_snapshot(self, connection: Connection) -> None:
+        """Begins a transaction on a connection that has none: all that it reads is of one state, and it may
+        take its time."""
+
+    def last_number(self, connection: Connection, table: Table) -> int:
+        """The last that was given to a row of the table, even if that is deleted or was never committed; 0
+        when there is none."""
+
+    def go_on_after(self, connection: Connection, table: Table, number: int) -> None:
+        """The table's next row gets a greater one. Never goes back. May commit."""
+
 
 _POSTGRESQL, _MARIADB = Postgresql(), MariaDb()
 DIALECTS: Mapping[str, Dialect] = {

@@ -50,6 +50,9 @@ _OUT_OF_ORDER = frozenset(
     }
 )
 _VIOLATION = re.compile(r"Duplicate entry '.*' for key '(?:\w+\.)?(\w+)'", re.DOTALL)
+_NEXT_NUMBER = (
+    "SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s"
+)
 _MIGRATION_LOCK = "CONCAT('identity:', MD5(DATABASE()))"  # the server's locks are not of one database
 
 
@@ -120,6 +123,22 @@ class MariaDb:
             with suppress(SQLAlchemyError):  # the connection is lost, and the lock with it
                 connection.exec_driver_sql(f"SELECT RELEASE_LOCK({_MIGRATION_LOCK})")
                 connection.exec_driver_sql(f"SET SESSION max_statement_time = {patience:f}")
+
+    def take_time(self, connection: Connection) -> None:
+        connection.exec_driver_sql("SET SESSION max_statement_time = 0, idle_transaction_timeout = 0")
+
+    def begin_snapshot(self, connection: Connection) -> None:
+        self.take_time(connection)
+        connection.exec_driver_sql("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+
+    def last_number(self, connection: Connection, table: Table) -> int:
+        following: int | None = connection.exec_driver_sql(_NEXT_NUMBER, (table.name,)).scalar_one()
+        return (following or 1) - 1
+
+    def go_on_after(self, connection: Connection, table: Table, number: int) -> None:
+        if self.last_number(connection, table) < number:
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} AUTO_INCREMENT = {number + 1}")
 
 
 @compiles(PrimaryKeyConstraint, "mysql", "mariadb")

@@ -64,10 +64,17 @@ class SqlSchema:
         return upgrade
 
 
-def _is_current(connection: Connection) -> bool:
+def applied_revision(connection: Connection) -> str:
+    """Empty where none is."""
     if not inspect(connection).has_table(_applied.name):
-        return False
+        return ""
+    applied: str
     (applied,) = connection.execute(select(_applied.c.version_num)).scalars().all() or [""]
+    return applied
+
+
+def _is_current(connection: Connection) -> bool:
+    applied = applied_revision(connection)
     (number, oldest), (ours, _) = _parts(applied), _parts(REVISION)
     if number > ours and oldest > ours:
         raise SchemaTooNew(f"its revision is {applied}, and this version knows {REVISION}")

@@ -10,7 +10,18 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from sqlalchemy import Column, Connection, Insert, Table
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Insert,
+    Table,
+    cast,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -96,6 +107,21 @@ class Postgresql:
             connection.exec_driver_sql(statement)
         yield
 
+    def take_time(self, connection: Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+    def begin_snapshot(self, connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self.take_time(connection)
+
+    def last_number(self, connection: Connection, table: Table) -> int:
+        return connection.scalar(select(func.pg_sequence_last_value(_sequence(table)))) or 0
+
+    def go_on_after(self, connection: Connection, table: Table, number: int) -> None:
+        if self.last_number(connection, table) < number:
+            connection.execute(select(func.setval(_sequence(table), literal(number, BigInteger))))
+
 
 async def _connect(**arguments: Any) -> Any:
     """Connects to the end: where asyncpg is cancelled half-way, it leaves errors that nobody fetches.
@@ -139,6 +165,12 @@ def _drop(connecting: asyncio.Future[Any]) -> None:
 @cache
 def _insert_unless_taken(table: Table, key: Column[Any]) -> Insert:
     return postgresql.insert(table).on_conflict_do_nothing(index_elements=[key])
+
+
+def _sequence(table: Table) -> ColumnElement[Any]:
+    column = table.autoincrement_column
+    assert column is not None  # noqa: S101 - it is asked of tables with numbers only
+    return cast(func.pg_get_serial_sequence(table.name, column.name), postgresql.REGCLASS)
 
 
 def _cause(error: DBAPIError) -> BaseException | None:

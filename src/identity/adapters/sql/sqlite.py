@@ -93,6 +93,22 @@ class Sqlite:
         """BEGIN IMMEDIATE has taken it."""
         return nullcontext()
 
+    def take_time(self, connection: Connection) -> None:
+        """Nothing here ends by itself."""
+
+    def begin_snapshot(self, connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    def last_number(self, connection: Connection, table: Table) -> int:
+        query = "SELECT max(seq) FROM sqlite_sequence WHERE name = ?"
+        return connection.exec_driver_sql(query, (table.name,)).scalar_one() or 0
+
+    def go_on_after(self, connection: Connection, table: Table, number: int) -> None:
+        if self.last_number(connection, table) >= number:
+            return
+        connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (table.name,))
+        connection.exec_driver_sql("INSERT INTO sqlite_sequence VALUES (?, ?)", (table.name, number))
+
 
 class _Connection(sqlite3.Connection):
     def close(self) -> None:

@@ -94,6 +94,16 @@ class SqlStorage:
             yield connection
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """One state of the database, to be read for as long as that takes, by SQLAlchemy's own means."""
+        async with self._in_time(self._reading.connect(), limit=None) as connection:
+            try:
+                await connection.run_sync(self.dialect.begin_snapshot)
+                yield connection
+            finally:
+                await connection.invalidate()  # with the transaction, and what was set for it
+
+    @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
         self._refuse_nesting()
         task = asyncio.current_task()
@@ -119,19 +129,19 @@ class SqlStorage:
                 try:
                     yield connection
                 except Exception as error:
-                    fault = self._fault(error)
+                    fault = self.fault(error)
                     if fault is not None and not isinstance(fault, Conflict):
                         # What was wrong may stick to the connection (a file that was opened read-only stays
                         # so), and must not outlast its cause in the pool.
                         await connection.invalidate()
                     raise
         except Exception as error:
-            fault = self._fault(error)
+            fault = self.fault(error)
             if fault is None:
                 raise
             raise fault from error
 
-    def _fault(self, error: Exception) -> Unavailable | None:
+    def fault(self, error: Exception) -> Unavailable | None:
         """The database's trouble, or `None` for any other error."""
         if isinstance(error, DBAPIError):
             lost = Unavailable("the connection to the database was lost")

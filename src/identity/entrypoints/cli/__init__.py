@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from identity.entrypoints.cli.audit import audit
+from identity.entrypoints.cli.copying import copy_to
 from identity.entrypoints.cli.keys import keys
 from identity.entrypoints.cli.mail_preview import mail_preview
 from identity.entrypoints.cli.running import (
@@ -90,6 +91,9 @@ def migrate(config: Path | None) -> None:
 
     changed = run(settings_of(config), upgrade)
     click.echo("The schema is up to date now." if changed else "The schema was up to date already.")
+
+
+main.add_command(copy_to)
 
 
 @main.command()
