@@ -11,6 +11,9 @@ import time
 import pytest
 from tests.http.test_contract_requests import BODIES, FIELDS, FORM, JSON, credentials
 
+# What is tried here does not get to the storage, or is the same on every one.
+pytestmark = pytest.mark.parametrize("storage", ["memory"], indirect=True, scope="session")
+
 LIMIT = 16 * 1024
 SECONDS = 0.05
 CANARY = "canary-9fK2mQ7xWv4T"

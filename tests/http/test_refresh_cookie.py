@@ -14,6 +14,9 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from identity.domain.events import OPERATOR
 
+# What is tried here does not get to the storage, or is the same on every one.
+pytestmark = pytest.mark.parametrize("storage", ["memory"], indirect=True, scope="session")
+
 PASSWORD = "yourpassword123"
 CREDENTIALS = {"username": "john_doe", "password": PASSWORD}
 PAGE = "https://app.example.com"

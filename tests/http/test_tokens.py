@@ -21,6 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from identity.adapters.jwt.keys import OpenKey
 
+# What is tried here does not get to the storage, or is the same on every one.
+pytestmark = pytest.mark.parametrize("storage", ["memory"], indirect=True, scope="session")
+
 INVALID_REFRESH = {"detail": "Token is invalid", "code": "token_not_valid"}
 INVALID_ACCESS = {
     "detail": "Given token not valid for any token type",

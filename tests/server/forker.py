@@ -4,6 +4,7 @@ Each order that comes on the socket that descriptor 0 is brings two descriptors:
 itself, first its process id and then its exit status, and its output.
 """
 
+import asyncio
 import gc
 import importlib
 import json
@@ -13,6 +14,8 @@ import selectors
 import signal
 import socket
 import sys
+import tempfile
+from typing import Any
 
 import identity
 
@@ -45,11 +48,27 @@ def import_all() -> None:
             importlib.import_module(module.name)
     for name in OF_OTHERS:
         importlib.import_module(name)
+
+
+def start_once() -> None:
+    """So that what a start finds out about the code and the schema is known to every fork."""
+    from identity.container import build_container
+    from identity.entrypoints.http.app import create_app
+    from identity.settings import Settings
+
+    async def migrate(container: Any) -> None:
+        await container.schema().upgrade()
+        await container.storage().dispose()
+
+    with tempfile.TemporaryDirectory() as folder:
+        container = build_container(Settings(database_url=f"sqlite:///{folder}/identity.db"))
+        asyncio.run(migrate(container))
+        create_app(container)
     gc.collect()
     gc.freeze()
 
 
-def forks() -> dict | None:
+def forks() -> dict[str, Any] | None:
     """Forks for each order and tells of each end, until nobody gives orders. In a fork, returns its order."""
     orders = socket.socket(fileno=0)
     selector = selectors.DefaultSelector()
@@ -77,7 +96,7 @@ def forks() -> dict | None:
                 os.close(key.fileobj)
 
 
-def become(order: dict, teller: int, output: int) -> None:
+def become(order: dict[str, Any], teller: int, output: int) -> None:
     os.setsid()
     with socket.socket(fileno=teller) as end:
         end.send(str(os.getpid()).encode())
@@ -97,6 +116,7 @@ def become(order: dict, teller: int, output: int) -> None:
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the tests say what becomes of the forks
     import_all()
+    start_once()
     if forks() is None:
         return
     signal.signal(signal.SIGINT, signal.default_int_handler)
