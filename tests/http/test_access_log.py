@@ -11,6 +11,9 @@ from tests.http.conftest import PASSWORD, Service
 
 from identity.entrypoints.logs import FIELDS
 
+# What is tried here does not get to the storage, or is the same on every one.
+pytestmark = pytest.mark.parametrize("storage", ["memory"], indirect=True, scope="session")
+
 Start = Callable[..., Awaitable[Service]]
 
 

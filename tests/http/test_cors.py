@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+# What is tried here does not get to the storage, or is the same on every one.
+pytestmark = pytest.mark.parametrize("storage", ["memory"], indirect=True, scope="session")
+
 ALLOWED = ["http://localhost:3000", "http://localhost:5173"]
 FOREIGN = [
     "null",

@@ -12,6 +12,9 @@ import pytest
 from identity.adapters.memory import PlainHasher
 from identity.domain.errors import Conflict, Unavailable
 
+# What is tried here does not get to the storage, or is the same on every one.
+pytestmark = pytest.mark.parametrize("storage", ["memory"], indirect=True, scope="session")
+
 REGISTRATION = {"username": "john_doe", "email": "john@example.com", "password": "yourpassword123"}
 LOGIN = {"username": "john_doe", "password": "yourpassword123"}
 

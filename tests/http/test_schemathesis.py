@@ -72,7 +72,7 @@ schema = schemathesis.openapi.from_asgi(
     "/api/schema/openapi.json",
     service.app,
     config=schemathesis.Config.from_dict(
-        {"generation": {"max-examples": 25, "deterministic": True}, "checks": CHECKS}
+        {"generation": {"max-examples": 15, "deterministic": True}, "checks": CHECKS}
     ),
 )
 

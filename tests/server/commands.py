@@ -30,7 +30,8 @@ SECRET = secrets.token_urlsafe(32)  # of every server with a server database
 # What a test does within five minutes is its own matter. Those about the limits set them.
 WITHOUT_LIMITS = {"login_free_failures": 100, "address_failures": 100_000, "address_requests": 100_000}
 CHEAPLY = {"hasher": "identity.adapters.memory:PlainHasher"}
-"""For a server that is asked for many passwords, where it is not the hashing that is tested."""
+"""Where it is not the hashing that is tested, which is in most tests."""
+AS_EVER = {"hasher": "argon2"}
 QUIET = {
     "email_verification": "off",  # which mail a test waits for is its own matter
     "log_format": "text",

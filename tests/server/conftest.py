@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.databases import Databases
-from tests.server.commands import SECRET, Commands, Server
+from tests.server.commands import CHEAPLY, SECRET, Commands, Server
 from tests.server.forked import Forker
 from tests.server.mail_server import MailServer
 from tests.server.service import eventually
@@ -50,7 +50,7 @@ def forker() -> Iterator[Forker | None]:
 @pytest.fixture
 def commands(tmp_path: Path, databases: Databases, kind: str, forker: Forker | None) -> Iterator[Commands]:
     settings = {} if kind == "sqlite" else _settings_for(databases.migrated(kind))
-    with Commands(tmp_path / "deployment", settings, forker) as commands:
+    with Commands(tmp_path / "deployment", {**CHEAPLY, **settings}, forker) as commands:
         yield commands
 
 
@@ -62,7 +62,7 @@ def shared_commands(
     forker: Forker | None,
 ) -> Iterator[Commands]:
     """For servers that several tests of a module use."""
-    settings = {} if kind == "sqlite" else new_database()
+    settings = {**CHEAPLY, **({} if kind == "sqlite" else new_database())}
     with Commands(tmp_path_factory.mktemp("shared") / "deployment", settings, forker) as commands:
         yield commands
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from tests.databases import KINDS, execute
-from tests.server.commands import SECRET
+from tests.server.commands import AS_EVER, SECRET
 from tests.server.service import eventually
 
 from identity.adapters.sql.schema import metadata
@@ -130,7 +130,7 @@ def test_no_secret_is_in_the_log_in_a_refusal_or_in_the_database(
         login_code="true",
         log_format="json",
         access_log="true",
-        **{"secret": SECRET, **new_database()},
+        **{"secret": SECRET, **AS_EVER, **new_database()},
     )
     flow = Flow(server, smtp)
     flow.run()

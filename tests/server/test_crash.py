@@ -8,7 +8,6 @@ from collections import Counter
 
 import pytest
 from tests.databases import KINDS
-from tests.server.commands import CHEAPLY
 
 pytestmark = pytest.mark.parametrize("kind", KINDS, scope="module")
 
@@ -67,7 +66,7 @@ def test_a_mail_that_was_on_its_way_in_a_crash_arrives_once_its_lease_is_over(se
 
 
 def test_an_account_whose_registration_was_acknowledged_survives_a_crash(serve, kind):
-    server = serve(deliver_mail="false", **CHEAPLY)
+    server = serve(deliver_mail="false")
     names = [f"user-{i}" for i in range(20)]
     volley = server.aim([registration(name) for name in names]).fire()
     volley.wait_for_the_first()
@@ -77,7 +76,7 @@ def test_an_account_whose_registration_was_acknowledged_survives_a_crash(serve, 
     assert {answer.status for answer in answers} <= {201, 0}
     assert acknowledged
 
-    server = serve(deliver_mail="false", **CHEAPLY)
+    server = serve(deliver_mail="false")
     if kind == "sqlite":
         assert server.rows("PRAGMA integrity_check") == [("ok",)]
         assert server.rows("PRAGMA foreign_key_check") == []

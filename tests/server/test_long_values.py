@@ -11,6 +11,7 @@ import time
 
 import pytest
 from tests.http.test_contract_requests import BODIES, FIELDS, FORM, JSON, PROTECTED
+from tests.server.commands import AS_EVER
 from tests.server.raw import Connection
 
 SETTINGS = {"deliver_mail": "false"}
@@ -43,7 +44,7 @@ SHORT = "\U0001f98ashort"  # no name, no address and no token, and too short for
 
 @pytest.fixture(scope="module")
 def server(shared_commands):
-    server = shared_commands.serve(**SETTINGS)
+    server = shared_commands.serve(**SETTINGS, **AS_EVER)
     server.register("john_doe")
     yield server
     assert server.stop() == 0

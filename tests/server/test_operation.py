@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sqlalchemy.engine import make_url
 from tests.operation import DEPLOY, OPERATION, ROOT, SEARCH_PATH, Shell, blocks, program, replaced, section
-from tests.server.commands import CHEAPLY, IDENTITY
+from tests.server.commands import IDENTITY
 from tests.server.nginx import CLIENT, Load, Nginx
 from tests.server.service import SOON, eventually
 from tests.servers import free_port
@@ -120,7 +120,7 @@ def nginx(tmp_path):
 @pytest.mark.parametrize("kind", ["postgresql"], scope="module")
 def test_replicas_behind_nginx_are_restarted_without_one_failed_request(commands, shell, config, nginx):
     (proxies,) = Settings.load({}, config).trusted_proxies
-    how = {"trusted_proxies": proxies, "deliver_mail": "false", **CHEAPLY}
+    how = {"trusted_proxies": proxies, "deliver_mail": "false"}
 
     def start(port):
         return commands.serve(port=port, wait=False, **how)
@@ -214,7 +214,7 @@ def test_a_copy_that_is_restored_is_served_with_its_secret_and_not_without(
     backup_block, restore_block = (blocks(title)[number] for title in ("Backup", "Restore"))
     there, restored, backup = tmp_path / "deployment", tmp_path / "restored", tmp_path / "backup"
     restored.mkdir()
-    how = {"deliver_mail": "false", **CHEAPLY}
+    how = {"deliver_mail": "false"}
     if kind == "sqlite":
         places, new_places = {"/var/lib/identity": there}, {"/var/lib/identity": restored}
         new = {"folder": restored}

@@ -8,7 +8,6 @@ from collections import Counter
 
 import jwt
 import pytest
-from tests.server.commands import CHEAPLY
 
 PASSWORD = "yourpassword123"
 CROWD = 50
@@ -35,7 +34,7 @@ in_replicas = on(*IN_REPLICAS)
 
 @pytest.fixture(scope="module")
 def service(processes, new_database, shared_commands, shared_smtp):
-    how = {"limits": QUICKLY, "mail_url": shared_smtp.url, **CHEAPLY, **new_database()}
+    how = {"limits": QUICKLY, "mail_url": shared_smtp.url, **new_database()}
     if processes == REPLICAS:
         service = shared_commands.serve_twice(first={"workers": 2}, **how)
     else:

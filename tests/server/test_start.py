@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from tests.server.commands import AS_EVER
 
 EX_CONFIG = 78
 FIRST_START, LATER_START = 3.0, 1.5  # seconds from the command to the first answer
@@ -22,7 +23,7 @@ def best_start(serve, folders, limit):
     times = []
     while len(times) < TRIES and not (times and min(times) < limit):
         began = time.monotonic()
-        server = serve(folder=next(folders), anew=True)
+        server = serve(folder=next(folders), anew=True, **AS_EVER)
         times.append(time.monotonic() - began - seconds_without_a_core(server.process.pid))
         server.kill()
     return min(times)
@@ -45,7 +46,7 @@ def test_a_start_on_a_migrated_database_answers_within_a_second_and_a_half(serve
 
 
 def test_with_nothing_set_the_mail_is_printed_with_its_link(serve, eventually):
-    server = serve()
+    server = serve(**AS_EVER)
     server.register("john")
     server.forgot("john")
     mail = eventually(server.mail_in_the_output)
@@ -149,7 +150,7 @@ def test_a_port_that_is_taken_ends_the_start_with_one_clear_line(commands, taken
 
 
 def test_too_little_memory_to_hash_is_a_wrong_setting(commands):
-    command = commands.start("serve", port=0, hashing_memory=19, workers=2)
+    command = commands.start("serve", port=0, hashing_memory=19, workers=2, **AS_EVER)
     assert command.wait() == EX_CONFIG
     message = command.text
     assert message.count("IDENTITY_HASHING_MEMORY") == 1

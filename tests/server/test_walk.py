@@ -11,7 +11,7 @@ from contextlib import closing
 import jwt
 import pytest
 from tests.databases import KINDS, execute
-from tests.server.commands import CHEAPLY
+from tests.server.commands import AS_EVER
 from tests.server.service import PASSWORD, eventually
 
 pytestmark = pytest.mark.parametrize("kind", KINDS, scope="module")
@@ -31,7 +31,7 @@ def linked(mail, page):
 
 
 def test_an_account_goes_from_registration_to_logout(serve, smtp, new_database):
-    server = serve(mail_url=smtp.url, frontend_url="https://app.example", **new_database())
+    server = serve(mail_url=smtp.url, frontend_url="https://app.example", **AS_EVER, **new_database())
 
     def post(path, body, access=None):
         answer = server.post(path, body, access=access)
@@ -128,7 +128,7 @@ def test_an_address_is_verified_before_anybody_logs_in(serve, smtp, new_database
 
 
 def test_an_address_is_changed_and_taken_back(serve, smtp):
-    server = serve(mail_url=smtp.url, frontend_url="https://app.example", **CHEAPLY)
+    server = serve(mail_url=smtp.url, frontend_url="https://app.example")
     old, new = "john@example.com", "johnny@example.com"
 
     def post(path, body, access=None):
@@ -172,7 +172,7 @@ def test_an_address_is_changed_and_taken_back(serve, smtp):
 
 
 def test_a_mailed_code_logs_in_once(serve, smtp):
-    server = serve(mail_url=smtp.url, login_code="true", **CHEAPLY)
+    server = serve(mail_url=smtp.url, login_code="true")
     server.register("john")
 
     def post(path, body):
@@ -201,7 +201,7 @@ def test_a_mailed_code_logs_in_once(serve, smtp):
 
 
 def test_an_account_is_deleted_kept_after_all_and_deleted_for_good(serve, commands, smtp, kind):
-    server = serve(mail_url=smtp.url, frontend_url="https://app.example", **CHEAPLY)
+    server = serve(mail_url=smtp.url, frontend_url="https://app.example")
     server.register("john")
     server.register("mary")
     ((mary,),) = server.rows("SELECT id FROM users WHERE username = ?", "mary")
