@@ -478,7 +478,7 @@ def test_a_migration_that_was_killed_after_any_statement_is_completed_without_wa
     on_database(url, prepare, start)
     steps = count_steps(forks, url)
     assert steps > (len(metadata.tables) if start == "empty" else 1)
-    for steps_taken in sampled(range(steps + 1), every=9):
+    for steps_taken in sampled(range(steps + 1), every=15):
         url = empty.again(url)
         on_database(url, prepare, start)
         migrator = forks.start(url, stepwise=True)

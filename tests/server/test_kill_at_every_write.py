@@ -1,8 +1,8 @@
 """kill -9 at every call by which SQLite changes a file, or makes it durable, and in the middle of each write.
 
 The command is done as a whole or not at all, what was acknowledged is there, the database opens without
-repair, and a client that tries again ends where it would have ended. Every 31st point of each command is
-tried on one state of the files, every 45th of two of them on the others, and all where `FAULTS=all` is set
+repair, and a client that tries again ends where it would have ended. Every 47th point of each command is
+tried on one state of the files, every 61st of two of them on the others, and all where `FAULTS=all` is set
 (`make faults`).
 """
 
@@ -27,7 +27,7 @@ from tests.server.kill.control import CALLS, FILES, Control, built
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("register", "login", "refresh", "change", "reset")
 VARIANTS = {"open": "with a log", "full": "with a log that is full", "closed": "without a log"}
-EVERY = {"open": 31, "full": 45, "closed": 45}  # odd: of most writes there are two points, whole and torn
+EVERY = {"open": 47, "full": 61, "closed": 61}  # odd: of most writes there are two points, whole and torn
 
 PASSWORD, NEW_PASSWORD = "yourpassword123", "yournewpassword123"
 
