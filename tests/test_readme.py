@@ -461,7 +461,7 @@ def test_the_vocabulary_of_the_audit_log_is_that_of_the_code() -> None:
     rows = table("Audit log")
     assert set(rows) == expected
     assert len(rows) == len(expected)
-    refusals = {kind for kind, event in vocabulary().items() if event.is_refusal}
+    refusals = {kind for kind, event in vocabulary().items() if event.result == "refused"}
     assert refusals == {"LoginRefused", "PasswordRefused"}
 
 

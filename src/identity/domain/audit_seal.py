@@ -50,9 +50,10 @@ class AuditEntry:
     """`None`: it was not sealed yet."""
 
     @property
-    def is_refusal(self) -> bool:
+    def result(self) -> str:
+        """As `Event.result`; empty for a kind that only another release knows."""
         event = vocabulary().get(self.kind)
-        return event is not None and event.is_refusal
+        return event.result if event is not None else ""
 
     @property
     def client_is_erased(self) -> bool:

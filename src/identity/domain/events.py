@@ -59,8 +59,8 @@ class Event:
     subject: str = ""
     """What it happened to, where that is no account: the id of a key, or a day. At most 64 characters."""
 
-    is_refusal: ClassVar[bool] = False
-    """Whether something was refused, and nothing changed."""
+    result: ClassVar[str] = "done"
+    """Or `refused`: nothing was changed."""
 
     @property
     def kind(self) -> str:
@@ -95,13 +95,13 @@ class LoginRefused(Event):
     """Somebody gave a wrong password or code for an account, which may not be there; or the right one for an
     account that nobody may log in to."""
 
-    is_refusal = True
+    result = "refused"
 
 
 class PasswordRefused(Event):
     """Somebody who was logged in gave a wrong password where it was to confirm what they asked for."""
 
-    is_refusal = True
+    result = "refused"
 
 
 class LoginCodeRequested(Event):

@@ -169,7 +169,7 @@ def _line(entry: AuditEntry) -> dict[str, Any]:
         "id": entry.id,
         "at": entry.at.isoformat(timespec="microseconds"),
         "kind": entry.kind,
-        "result": "refused" if entry.is_refusal else "done",
+        "result": entry.result,
         "user_id": entry.user_id,
         "actor": entry.role,
         "actor_id": entry.actor_id,

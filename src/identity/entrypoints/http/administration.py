@@ -33,8 +33,8 @@ from identity.entrypoints.http.openapi import (
     text_parameter,
 )
 from identity.entrypoints.http.openapi_refusals import ACCOUNT_NOT_FOUND, NOT_AUTHENTICATED, NOT_PERMITTED
-from identity.entrypoints.http.profile import in_seconds
 from identity.entrypoints.http.query import LARGEST_ID, Query
+from identity.entrypoints.http.times import in_seconds, in_seconds_if_any
 
 
 class Account(msgspec.Struct):
@@ -61,17 +61,17 @@ class Account(msgspec.Struct):
             id=user.id,
             username=user.username.value,
             email=user.email.value,
-            email_verified_at=_in_seconds(user.email_verified_at),
+            email_verified_at=in_seconds_if_any(user.email_verified_at),
             has_password=user.has_password,
             display_name=user.display_name,
             locale=user.locale,
             time_zone=user.time_zone,
             date_joined=in_seconds(user.joined_at),
             last_updated=in_seconds(user.password_changed_at),
-            last_login_at=_in_seconds(user.last_login_at),
-            superuser_since=_in_seconds(user.superuser_since),
-            disabled_at=_in_seconds(user.disabled_at),
-            erasure_due_at=_in_seconds(user.erasure_due_at),
+            last_login_at=in_seconds_if_any(user.last_login_at),
+            superuser_since=in_seconds_if_any(user.superuser_since),
+            disabled_at=in_seconds_if_any(user.disabled_at),
+            erasure_due_at=in_seconds_if_any(user.erasure_due_at),
         )
 
 
@@ -84,9 +84,11 @@ class AuditedEvent(msgspec.Struct):
     id: int
     at: datetime
     kind: str
+    result: str
     user_id: int | None
     actor: str
     actor_id: int | None
+    subject: str
     session_id: str | None
     address: str
     user_agent: str
@@ -99,9 +101,11 @@ class AuditedEvent(msgspec.Struct):
             id=entry.id,
             at=in_seconds(event.at),
             kind=event.kind,
+            result=event.result,
             user_id=event.user_id,
             actor=event.actor.role.value,
             actor_id=event.actor.user_id,
+            subject=event.subject,
             session_id=event.session_id,
             address=event.client.address,
             user_agent=event.client.user_agent,
@@ -136,9 +140,11 @@ EVENT_EXAMPLE = AuditedEvent(
     id=4711,
     at=_TIME,
     kind="LoggedIn",
+    result="done",
     user_id=1,
     actor="owner",
     actor_id=None,
+    subject="",
     session_id=SESSION_EXAMPLE.id,
     address=SESSION_EXAMPLE.address,
     user_agent=SESSION_EXAMPLE.user_agent,
@@ -224,7 +230,3 @@ BY_OTHER_METHODS = [
     other_methods(path, HttpMethod.GET, HttpMethod.HEAD, for_administrators=True)
     for path in ("/api/admin/users/", "/api/admin/users/{user_id:str}/")
 ]
-
-
-def _in_seconds(at: datetime | None) -> datetime | None:
-    return None if at is None else in_seconds(at)

@@ -27,7 +27,7 @@ from identity.entrypoints.http.openapi import (
     request_body,
 )
 from identity.entrypoints.http.openapi_refusals import NOT_AUTHENTICATED
-from identity.entrypoints.http.profile import in_seconds
+from identity.entrypoints.http.times import in_seconds
 
 
 class Deletion(msgspec.Struct):

@@ -17,7 +17,7 @@ from identity.domain.session import UNKNOWN_CLIENT, Client, Session
 from identity.entrypoints.http.authentication import other_methods
 from identity.entrypoints.http.openapi import BEARER, MY_DATA, named, operation
 from identity.entrypoints.http.openapi_refusals import NOT_AUTHENTICATED
-from identity.entrypoints.http.profile import in_seconds
+from identity.entrypoints.http.times import in_seconds, in_seconds_if_any
 
 
 class ExportedProfile(msgspec.Struct):
@@ -51,7 +51,7 @@ class ExportedSession(msgspec.Struct):
             created_at=in_seconds(session.created_at),
             last_used_at=in_seconds(session.last_used_at),
             expires_at=in_seconds(session.expires_at),
-            ended_at=_in_seconds(session.revoked_at),
+            ended_at=in_seconds_if_any(session.revoked_at),
             is_over=is_over,
             user_agent=session.client.user_agent,
             address=session.client.address,
@@ -162,14 +162,14 @@ def _document(data: PersonalData) -> Export:
             id=user.id,
             username=user.username.value,
             email=user.email.value,
-            email_verified_at=_in_seconds(user.email_verified_at),
+            email_verified_at=in_seconds_if_any(user.email_verified_at),
             display_name=user.display_name,
             locale=user.locale,
             time_zone=user.time_zone,
             date_joined=in_seconds(user.joined_at),
             last_updated=in_seconds(user.password_changed_at),
-            last_login_at=_in_seconds(user.last_login_at),
-            superuser_since=_in_seconds(user.superuser_since),
+            last_login_at=in_seconds_if_any(user.last_login_at),
+            superuser_since=in_seconds_if_any(user.superuser_since),
         ),
         sessions=[
             ExportedSession.of(session, is_over=session.id not in data.live) for session in data.sessions
@@ -197,7 +197,3 @@ def _event(event: Event) -> ExportedEvent:
         user_agent=client.user_agent,
         address=client.address,
     )
-
-
-def _in_seconds(at: datetime | None) -> datetime | None:
-    return None if at is None else in_seconds(at)

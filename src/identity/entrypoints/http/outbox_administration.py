@@ -27,8 +27,8 @@ from identity.entrypoints.http.openapi import (
     text_parameter,
 )
 from identity.entrypoints.http.openapi_refusals import DEAD_LETTER_NOT_FOUND
-from identity.entrypoints.http.profile import in_seconds
 from identity.entrypoints.http.query import Query
+from identity.entrypoints.http.times import in_seconds, in_seconds_if_any
 
 WAITING, DEAD = "waiting", "dead"
 
@@ -57,7 +57,7 @@ class QueuedLetter(msgspec.Struct):
             due_at=in_seconds(letter.due_at),
             attempts=letter.attempts,
             error=letter.error,
-            dead_at=in_seconds(letter.dead_at) if letter.dead_at else None,
+            dead_at=in_seconds_if_any(letter.dead_at),
         )
 
 

@@ -15,7 +15,7 @@ from identity.domain.session import Client
 from identity.entrypoints.http.authentication import other_methods
 from identity.entrypoints.http.openapi import BEARER, SESSIONS, Nothing, named, operation
 from identity.entrypoints.http.openapi_refusals import NOT_AUTHENTICATED, SESSION_NOT_FOUND
-from identity.entrypoints.http.profile import in_seconds
+from identity.entrypoints.http.times import in_seconds
 
 
 class OwnSession(msgspec.Struct):

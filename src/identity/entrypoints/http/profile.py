@@ -27,6 +27,7 @@ from identity.entrypoints.http.openapi import (
     text,
 )
 from identity.entrypoints.http.openapi_refusals import NOT_AUTHENTICATED
+from identity.entrypoints.http.times import in_seconds
 
 
 class ProfileAnswer(msgspec.Struct):
@@ -154,8 +155,3 @@ METHODS = (HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PATCH)
 
 options = authentication.options("/api/user/profile/", *METHODS)
 by_other_methods = authentication.other_methods("/api/user/profile/", *METHODS)
-
-
-def in_seconds(at: datetime) -> datetime:
-    """As the contract writes times: UTC, whole seconds, a `Z` at the end."""
-    return at.astimezone(UTC).replace(microsecond=0)
