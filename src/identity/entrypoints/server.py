@@ -10,7 +10,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import FrameType
 from typing import Any
 
@@ -43,7 +43,8 @@ async def prepare(container: Container) -> None:
     """Finds what can be found wrong before a socket is opened, and migrates an embedded database.
 
     Raises:
-        SettingsError: the hasher, mailer or a template cannot be used, or the keys' secret is missing.
+        SettingsError: the hasher, mailer or a template cannot be used, the keys' secret is missing, or a
+            webhook is for events that there are not.
         SchemaOutdated: the schema is old, and migrating is left to `identity migrate`.
         SchemaTooNew: a newer version has migrated it.
         UnreadableKey: the signing keys do not open with this secret.
@@ -63,6 +64,7 @@ async def prepare(container: Container) -> None:
             )
         await schema.upgrade()
     await _find_secret(container)
+    container.endpoints()
     await container.keyring().signing()
 
 
@@ -157,7 +159,9 @@ def _announce(settings: Settings, listener: socket.socket) -> None:
 @contextlib.asynccontextmanager
 async def _running(container: Container, settings: Settings, app: Litestar) -> AsyncIterator[None]:
     _announce_stop(app, delay=settings.shutdown_delay.total_seconds())
-    deliver_mail = container.deliver_mail() if settings.deliver_mail else None
+    deliveries: list[Callable[[], Awaitable[object]]] = []
+    if settings.deliver_mail:
+        deliveries = [container.deliver_mail(), *container.deliver_webhooks()]
     try:
         # Not left to the first request: by then the keys may be sealed under a secret that comes after ours.
         with contextlib.suppress(Unavailable):
@@ -166,7 +170,7 @@ async def _running(container: Container, settings: Settings, app: Litestar) -> A
         gc.collect()
         gc.freeze()
         async with working(
-            deliver_mail=deliver_mail,
+            deliveries=deliveries,
             purge_expired=container.purge_expired(),
             rotate_keys_when_due=container.rotate_keys_when_due(),
             seal_audit_log=container.seal_audit_log(),

@@ -1,42 +1,44 @@
-"""What runs beside the requests: delivering mail, throwing away what is over, the next signing key, and
-sealing the audit log."""
+"""What runs beside the requests: delivering mail and webhooks, throwing away what is over, the next signing
+key, and sealing the audit log."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from identity.application.audit import SealAuditLog
 from identity.application.housekeeping import PurgeExpired
-from identity.application.outbox import DeliverMail
 from identity.application.signing_keys import RotateKeysWhenDue
 from identity.domain.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-LANES = 4  # mails on their way at once, so that a slow recipient does not hold up the others
+LANES = 4  # of each kind on their way at once, so that a slow recipient does not hold up the others
 PAUSE = 2.0  # seconds a lane rests when nothing is due
 HOURLY = 3600.0  # seconds
 EVERY_MINUTE = 60.0  # seconds
-PATIENCE = 5.0  # seconds a mail on its way gets to finish when the process stops
+PATIENCE = 5.0  # seconds what is on its way gets to finish when the process stops
 
 
 @contextlib.asynccontextmanager
 async def working(
     *,
-    deliver_mail: DeliverMail | None,
+    deliveries: Iterable[Callable[[], Awaitable[object]]],
     purge_expired: PurgeExpired,
     rotate_keys_when_due: RotateKeysWhenDue,
     seal_audit_log: SealAuditLog,
 ) -> AsyncIterator[None]:
-    """Works in the background until the block ends. Mail that is then on its way for long is given back."""
+    """Works in the background until the block ends. What is then on its way for long is given back."""
     stopping = asyncio.Event()
     jobs = [_repeat(job, stopping, pause=HOURLY) for job in (purge_expired, rotate_keys_when_due)]
     jobs.append(_repeat(seal_audit_log, stopping, pause=EVERY_MINUTE))
-    if deliver_mail is not None:
-        jobs += [_deliver(deliver_mail, stopping, first=lane * PAUSE / LANES) for lane in range(LANES)]
+    jobs += [
+        _deliver(delivery, stopping, first=lane * PAUSE / LANES)
+        for delivery in deliveries
+        for lane in range(LANES)
+    ]
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         yield
@@ -48,10 +50,12 @@ async def working(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _deliver(deliver_mail: DeliverMail, stopping: asyncio.Event, *, first: float) -> None:
+async def _deliver(
+    deliver: Callable[[], Awaitable[object]], stopping: asyncio.Event, *, first: float
+) -> None:
     await _rest(stopping, first)
     while not stopping.is_set():
-        if not await _attempt(deliver_mail):
+        if not await _attempt(deliver):
             await _rest(stopping, PAUSE)
 
 
