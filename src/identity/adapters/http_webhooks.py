@@ -23,6 +23,12 @@ take it for an error."""
 MOST_OF_AN_ANSWER = 64 * 1024  # bytes that are read, of which none is looked at
 _GONE = 410
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052, 2.1
+_INSIDE = (  # that the standard library, or an older release of it, takes for public
+    ipaddress.ip_network(
+        "192.0.0.0/24"
+    ),  # RFC 6890; 192.0.0.192 tells machines of Oracle's cloud their secrets
+    ipaddress.ip_network("168.63.129.16/32"),  # the same, of Azure's
+)
 _UNICAST = ipaddress.ip_network("2000::/3")  # all that is assigned for global use: RFC 4291, 2.4
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -128,4 +134,4 @@ def is_public(address: str) -> bool:
             judged = judged.ipv4_mapped or judged.sixtofour or judged
     if isinstance(judged, ipaddress.IPv6Address) and judged not in _UNICAST:
         return False
-    return judged.is_global and not judged.is_multicast
+    return judged.is_global and not judged.is_multicast and not any(judged in each for each in _INSIDE)
