@@ -6,17 +6,15 @@ import base64
 import json
 import re
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from tests.receiver import Receiver, receiving
 from tests.test_cli import JOHN, identity, nothing_set, succeeds
 
-from identity.domain.webhook import Endpoint, SigningSecret
+from identity.domain.webhook import Endpoint
 
 __all__ = ["nothing_set"]  # a fixture
 
@@ -53,39 +51,15 @@ def queue_of(url: str) -> str:
     return Endpoint(url=url).queue
 
 
-class Receiver:
-    """Takes webhooks on this machine, and answers the status that it is told."""
-
-    def __init__(self) -> None:
-        self.status = 204
-        self.taken: list[tuple[dict[str, str], bytes]] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                receiver.taken.append(({name.lower(): text for name, text in self.headers.items()}, body))
-                self.send_response(receiver.status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None: ...
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hooks"
-        self.variables = {"IDENTITY_WEBHOOK_URL": self.url, "IDENTITY_WEBHOOK_PRIVATE": "true"}
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    thread = threading.Thread(target=receiver.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with receiving() as receiver:
         yield receiver
-    finally:
-        receiver.server.shutdown()
-        thread.join()
-        receiver.server.server_close()
+
+
+def of(receiver: Receiver) -> dict[str, str]:
+    """The variables by which it is told of all."""
+    return {f"IDENTITY_{name.upper()}": text for name, text in receiver.settings.items()}
 
 
 # The list
@@ -136,34 +110,26 @@ def test_a_secret_is_that_by_which_receivers_verify() -> None:
 
 
 def test_a_secret_changes_with_the_service_s_and_both_sign_meanwhile(receiver: Receiver) -> None:
-    old, new = {**receiver.variables, "IDENTITY_SECRET": OLD}, {**receiver.variables, "IDENTITY_SECRET": NEW}
+    old, new = {**of(receiver), "IDENTITY_SECRET": OLD}, {**of(receiver), "IDENTITY_SECRET": NEW}
     before = succeeds("webhooks", "secret", receiver.url, **old).strip()
     both = {**new, "IDENTITY_SECRET_PREVIOUS": OLD}
     after = succeeds("webhooks", "secret", receiver.url, **both).strip()
     assert before != after
     succeeds("webhooks", "test", receiver.url, **both)
-    ((headers, body),) = receiver.taken
-    assert headers["webhook-signature"].split() == [
-        signature(secret, headers, body) for secret in (after, before)
-    ]
-
-
-def signature(secret: str, headers: dict[str, str], body: bytes) -> str:
-    at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    return SigningSecret(key=key).signature(id=headers["webhook-id"], at=at, body=body)
+    (taken,) = receiver.taken
+    assert taken.is_signed_by(after, before)
 
 
 # Trying one
 
 
 def test_a_webhook_to_try_is_received_and_can_be_verified(receiver: Receiver) -> None:
-    said = succeeds("webhooks", "test", receiver.url, **receiver.variables)
+    said = succeeds("webhooks", "test", receiver.url, **of(receiver))
     assert said == "The webhook was received.\n"
-    ((headers, body),) = receiver.taken
-    assert json.loads(body)["type"] == "Test"
-    secret = succeeds("webhooks", "secret", receiver.url, **receiver.variables).strip()
-    assert headers["webhook-signature"] == signature(secret, headers, body)
+    (taken,) = receiver.taken
+    assert taken.said["type"] == "Test"
+    secret = succeeds("webhooks", "secret", receiver.url, **of(receiver)).strip()
+    assert taken.is_signed_by(secret)
     assert "Test" not in [kind for kind, *_ in queued()]
 
 
@@ -179,7 +145,7 @@ def test_a_webhook_that_was_not_received_says_why_by_its_status(
     receiver: Receiver, status: int, exit_code: int, says: str
 ) -> None:
     receiver.status = status
-    result = identity("webhooks", "test", receiver.url, **receiver.variables)
+    result = identity("webhooks", "test", receiver.url, **of(receiver))
     assert (result.exit_code, result.stderr) == (exit_code, says)
     assert result.stdout == ""
 
@@ -234,20 +200,20 @@ def test_a_database_in_memory_has_no_webhooks_to_speak_of(command: tuple[str, ..
 
 
 def test_delivering_once_tells_of_webhooks_too(receiver: Receiver) -> None:
-    register(**receiver.variables)
-    said = succeeds("deliver-mail", "--once", **receiver.variables)
+    register(**of(receiver))
+    said = succeeds("deliver-mail", "--once", **of(receiver))
     assert said.splitlines()[-2:] == [
         "Mails: 0 sent, 0 dropped, 0 deferred, 0 dead.",
         "Webhooks: 1 sent, 0 dropped, 0 deferred, 0 dead.",
     ]
-    ((_, body),) = receiver.taken
-    assert json.loads(body)["type"] == "SuperuserCreated"
+    (taken,) = receiver.taken
+    assert taken.said["type"] == "SuperuserCreated"
 
 
 def test_delivering_once_ends_with_75_when_a_webhook_has_to_wait(receiver: Receiver) -> None:
     receiver.status = 500
-    register(**receiver.variables)
-    result = identity("deliver-mail", "--once", **receiver.variables)
+    register(**of(receiver))
+    result = identity("deliver-mail", "--once", **of(receiver))
     assert result.exit_code == 75
     assert result.stdout.splitlines()[-1] == "Webhooks: 0 sent, 0 dropped, 1 deferred, 0 dead."
 
