@@ -37,6 +37,10 @@ LAW: dict[str, tuple[set[str], set[str]]] = {
         {"container", "settings", "adapters", "application", "domain"},
         {"dependency_injector"},
     ),
+    "entrypoints.metrics": (
+        {"entrypoints", "application", "domain"},
+        {"prometheus_client"},
+    ),
     "entrypoints": (
         {"entrypoints", "container", "settings", "application", "domain"},
         {"litestar", "msgspec", "click", "uvicorn"},

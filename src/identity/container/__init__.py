@@ -11,6 +11,7 @@ from dependency_injector.providers import Dependency, Object, Selector, Singleto
 from identity.adapters.argon2 import Argon2Hasher
 from identity.adapters.common_passwords import BundledCommonPasswords
 from identity.adapters.common_passwords_file import CommonPasswordsFile
+from identity.adapters.counted_decisions import CountedDecisions
 from identity.adapters.hashing_lane import AsyncHashingLane
 from identity.adapters.jwt.keyring import Keyring
 from identity.adapters.jwt.keys import OpenKey, SealedKeys, shared_key
@@ -146,6 +147,10 @@ def storage_kind(settings: Settings) -> str:
     return "memory" if settings.database_url == "memory:" else "sql"
 
 
+def watched(settings: Settings) -> str:
+    return "no" if settings.metrics_port is None else "yes"
+
+
 def sql_storage(settings: Settings) -> SqlStorage:
     try:
         return SqlStorage(settings.database_url, connections=settings.database_connections)
@@ -229,10 +234,13 @@ class Container(DeclarativeContainer):
         most=Singleton(most_memory_cost, settings),
     )
     secret = Singleton(service_secret, settings)
-    limiter = Selector(
+    stored_limits = Selector(
         Singleton(storage_kind, settings),
         memory=Singleton(MemoryRateLimiter),
         sql=Singleton(KnownBlocks, Singleton(SqlRateLimiter, storage)),
+    )
+    limiter = Selector(
+        Singleton(watched, settings), no=stored_limits, yes=Singleton(CountedDecisions, stored_limits)
     )
     buckets = Singleton(buckets, settings, secret)
     count_request = Singleton(CountRequest, limiter=limiter, buckets=buckets, clock=clock)

@@ -7,14 +7,17 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 from identity.application.audit import SealAuditLog
 from identity.application.housekeeping import PurgeExpired
-from identity.application.outbox import DeliverMail
+from identity.application.outbox import DeliverMail, Outcome
 from identity.application.signing_keys import RotateKeysWhenDue
 from identity.domain.errors import Unavailable
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 LANES = 4  # mails on their way at once, so that a slow recipient does not hold up the others
 PAUSE = 2.0  # seconds a lane rests when nothing is due
@@ -30,13 +33,20 @@ async def working(
     purge_expired: PurgeExpired,
     rotate_keys_when_due: RotateKeysWhenDue,
     seal_audit_log: SealAuditLog,
+    on_delivery: Callable[[Outcome], None] | None = None,
 ) -> AsyncIterator[None]:
-    """Works in the background until the block ends. Mail that is then on its way for long is given back."""
+    """Works in the background until the block ends. Mail that is then on its way for long is given back.
+
+    `on_delivery` is told what became of each mail.
+    """
     stopping = asyncio.Event()
     jobs = [_repeat(job, stopping, pause=HOURLY) for job in (purge_expired, rotate_keys_when_due)]
     jobs.append(_repeat(seal_audit_log, stopping, pause=EVERY_MINUTE))
     if deliver_mail is not None:
-        jobs += [_deliver(deliver_mail, stopping, first=lane * PAUSE / LANES) for lane in range(LANES)]
+        jobs += [
+            _deliver(deliver_mail, stopping, first=lane * PAUSE / LANES, on_delivery=on_delivery)
+            for lane in range(LANES)
+        ]
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         yield
@@ -48,11 +58,20 @@ async def working(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _deliver(deliver_mail: DeliverMail, stopping: asyncio.Event, *, first: float) -> None:
+async def _deliver(
+    deliver_mail: DeliverMail,
+    stopping: asyncio.Event,
+    *,
+    first: float,
+    on_delivery: Callable[[Outcome], None] | None,
+) -> None:
     await _rest(stopping, first)
     while not stopping.is_set():
-        if not await _attempt(deliver_mail):
+        outcome = await _attempt(deliver_mail)
+        if not outcome:
             await _rest(stopping, PAUSE)
+        elif on_delivery is not None:
+            on_delivery(outcome)
 
 
 async def _repeat(job: Callable[[], Awaitable[object]], stopping: asyncio.Event, *, pause: float) -> None:
@@ -61,7 +80,7 @@ async def _repeat(job: Callable[[], Awaitable[object]], stopping: asyncio.Event,
         await _rest(stopping, pause)
 
 
-async def _attempt(job: Callable[[], Awaitable[object]]) -> object:
+async def _attempt(job: Callable[[], Awaitable[T]]) -> T | None:
     """The job's result, or `None` when it failed: the next attempt may do better."""
     try:
         return await job()

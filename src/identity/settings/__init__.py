@@ -281,6 +281,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     access_log: Annotated[
         bool, "Log each request: its method, route and status, and how long it took.", values.boolean
     ] = False
+    metrics_host: Annotated[str, "Address to answer Prometheus on, at /metrics.", values.listen_address] = (
+        "127.0.0.1"
+    )
+    metrics_port: Annotated[
+        int | None,
+        "Port for that, of several workers the first of as many; 0 takes any free one. If unset, no metrics.",
+        integer(0, 65535),
+    ] = None
     auto_migrate: Annotated[
         bool, "Migrate a server database at start, instead of by `identity migrate`.", values.boolean
     ] = False
@@ -309,6 +317,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def has_server_database(self) -> bool:
         return values.scheme(self.database_url) in values.SERVER_SCHEMES
+
+    @property
+    def metrics_ports(self) -> range:
+        """One for each worker, but only 0 where any will do; empty where there are no metrics."""
+        if self.metrics_port is None:
+            return range(0)
+        return range(self.metrics_port, self.metrics_port + (self.workers if self.metrics_port else 1))
 
     @property
     def secret_path(self) -> Path | None:
