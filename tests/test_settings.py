@@ -819,3 +819,52 @@ def test_the_insecure_refresh_cookie_is_for_loopback(url: str):
 )
 def test_the_insecure_refresh_cookie_is_refused_anywhere_else(more: dict[str, str]):
     assert problem(**{**INSECURE, **more}).startswith("IDENTITY_REFRESH_COOKIE_INSECURE goes with ")
+
+
+# Metrics
+
+
+def test_there_are_no_metrics_unless_a_port_is_set():
+    assert list(load().metrics_ports) == []
+    assert list(load(METRICS_PORT="").metrics_ports) == []
+
+
+def test_each_worker_has_a_port_for_metrics():
+    assert list(load(METRICS_PORT="9100").metrics_ports) == [9100]
+    assert list(load(METRICS_PORT="9100", WORKERS="3").metrics_ports) == [9100, 9101, 9102]
+    assert list(load(METRICS_PORT="0", WORKERS="3").metrics_ports) == [0]
+    assert list(load(METRICS_PORT="65533", WORKERS="3").metrics_ports) == [65533, 65534, 65535]
+    assert (
+        problem(METRICS_PORT="65533", WORKERS="4")
+        == "IDENTITY_METRICS_PORT leaves no port for each of IDENTITY_WORKERS"
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"METRICS_PORT": "8000"},
+        {"METRICS_PORT": "7998", "WORKERS": "3"},
+        {"METRICS_PORT": "8000", "METRICS_HOST": "0.0.0.0"},  # noqa: S104
+        {"METRICS_PORT": "8000", "METRICS_HOST": "::"},
+        {"METRICS_PORT": "8000", "HOST": "0.0.0.0", "MAIL_URL": "directory:mail"},  # noqa: S104
+    ],
+)
+def test_metrics_are_not_answered_where_the_service_is(settings: dict[str, str]):
+    assert problem(**settings) == (
+        "IDENTITY_METRICS_PORT, and the ports after it for further IDENTITY_WORKERS, must differ from "
+        "IDENTITY_PORT"
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"METRICS_PORT": "8001"},
+        {"METRICS_PORT": "7998", "WORKERS": "2"},
+        {"METRICS_PORT": "8000", "METRICS_HOST": "127.0.0.2"},
+        {"METRICS_PORT": "0", "PORT": "0"},
+    ],
+)
+def test_metrics_may_be_answered_anywhere_else(settings: dict[str, str]):
+    assert load(**settings).metrics_ports

@@ -47,7 +47,7 @@ class Recording:
             registry=registry,
         )
         self._logins = Counter(
-            "identity_logins_total", "Attempts to log in.", ["by", "outcome"], registry=registry
+            "identity_logins_total", "Attempts to log in.", ["kind", "outcome"], registry=registry
         )
         self._refreshes = Counter(
             "identity_refreshes_total", "Refreshes of a session.", ["outcome"], registry=registry
@@ -62,8 +62,8 @@ class Recording:
         # A counter that begins at nothing shows its first event, one that begins with it does not.
         for outcome in _ALL_OUTCOMES:
             self._refreshes.labels(outcome)
-            for by in LOGINS.values():
-                self._logins.labels(by, outcome)
+            for kind in LOGINS.values():
+                self._logins.labels(kind, outcome)
         for outcome in Outcome:
             self._deliveries.labels(MAIL, outcome)
 
