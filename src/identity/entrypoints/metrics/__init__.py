@@ -7,13 +7,17 @@ import platform
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Info
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from identity.entrypoints.metrics.process import ProcessCollector
 from identity.entrypoints.metrics.readings import Readings, Sources
 from identity.entrypoints.metrics.recording import Recording
 
 __all__ = ["Metrics", "Sources"]
+
+_PLAIN = (generate_latest, CONTENT_TYPE_PLAIN_0_0_4)
+_OPEN_METRICS = (openmetrics.generate_latest, openmetrics.CONTENT_TYPE_LATEST)
 
 
 class Metrics:
@@ -36,9 +40,7 @@ class Metrics:
         Not to be called again before it has returned.
         """
         await self._readings.read()
-        try:
-            encode, media_type = choose_encoder(accept)
-        except ValueError:  # a version that is no number
-            encode, media_type = choose_encoder("")
+        # The library would choose by what else the header says, and fail on some of that.
+        encode, media_type = _OPEN_METRICS if "application/openmetrics-text" in accept else _PLAIN
         # A thousand lines take milliseconds, in which the event loop has other things to do.
         return await asyncio.to_thread(encode, self._registry), media_type

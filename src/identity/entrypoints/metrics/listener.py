@@ -96,7 +96,7 @@ class _Answerer:
             return _response("405 Method Not Allowed", {"Allow": "GET"})
         headers = (line.partition(":") for line in lines)
         accept = ",".join(value for name, _, value in headers if name.lower() == "accept")
-        body, media_type = await self._figures(accept if accept.isascii() else "")
+        body, media_type = await self._figures(accept)
         return _response("200 OK", {"Content-Type": media_type}, body)
 
     async def _figures(self, accept: str) -> tuple[bytes, str]:
