@@ -38,9 +38,10 @@ from identity.adapters.memory import (
     WordList,
 )
 from identity.application.composing import ComposeMail
+from identity.application.courier import Courier
 from identity.application.login import LogIn
 from identity.application.login_code import MintLoginCode
-from identity.application.outbox import DeliverMail
+from identity.application.outbox import MAIL_SCHEDULE, DeliverMail
 from identity.application.passwords import JudgePassword
 from identity.application.ports import UnitOfWork
 from identity.application.registration import JudgeRegistration, RegisterUser
@@ -302,8 +303,13 @@ class Replica:
             read=storage.read, begin=rival.begin, tokens=self.tokens, clock=clock, idle=IDLE
         )
         self.deliver_mail = DeliverMail(
-            read=storage.read,
-            begin=storage.begin,
+            courier=Courier(
+                read=storage.read,
+                begin=storage.begin,
+                clock=clock,
+                randomness=randomness,
+                schedule=MAIL_SCHEDULE,
+            ),
             compose_mail=ComposeMail(
                 begin=storage.begin,
                 clock=clock,
@@ -316,7 +322,6 @@ class Replica:
             renderer=renderer(),
             mailer=mailer,
             clock=clock,
-            randomness=randomness,
         )
 
     async def refreshed(self, token: Given) -> Given | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.application.world import BROWSER, IDLE, World
 
 from identity.application.administration import SHOWN_WITH_AN_ACCOUNT
-from identity.application.mail import LetterPlace
+from identity.application.letters import LetterPlace
 from identity.application.sessions import Principal
 from identity.domain.errors import AccountNotFound, DeadLetterNotFound, InvalidInput, MailRefused
 from identity.domain.events import OPERATOR, Actor

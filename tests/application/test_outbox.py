@@ -19,8 +19,10 @@ from tests.application.world import (
     link_in,
 )
 
-from identity.application.mail import LEASE, MailIntent, MailKind, Message, PasswordResetMail
-from identity.application.outbox import FIRST_DELAY, LONGEST_DELAY, MOST_ATTEMPTS, Outcome
+from identity.application.courier import FIRST_DELAY, Outcome
+from identity.application.letters import LEASE
+from identity.application.mail import MailIntent, MailKind, Message, PasswordResetMail
+from identity.application.outbox import MAIL_SCHEDULE
 from identity.domain.errors import MailDeferred, MailRefused, OneTimeTokenRefused, TokenRefused
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import Secret
@@ -149,11 +151,11 @@ class TestDelivering:
         assert len(await world.delivered()) == 1
 
     async def test_a_notice_that_has_to_wait_counts_once(self, world: World, alice: User) -> None:
-        world.mailer.before = times(MOST_ATTEMPTS - 1, MailDeferred("try later"))
+        world.mailer.before = times(MAIL_SCHEDULE.attempts - 1, MailDeferred("try later"))
         await world.changed(await world.logged_in("alice"))
-        for _ in range(MOST_ATTEMPTS):
+        for _ in range(MAIL_SCHEDULE.attempts):
             await world.deliver_mail()
-            world.clock.advance(LONGEST_DELAY)
+            world.clock.advance(MAIL_SCHEDULE.longest_delay)
         assert len(world.mailer.sent) == 1
         await world.changed(await world.logged_in("alice", NEW_PASSWORD), NEW_PASSWORD, PASSWORD)
         assert len(await world.delivered()) == 1
@@ -213,13 +215,16 @@ class TestADeferral:
         self, world: World, notice: str
     ) -> None:
         world.mailer.before = always(MailDeferred("421 try later"))
-        for attempt in range(1, MOST_ATTEMPTS):
+        for attempt in range(1, MAIL_SCHEDULE.attempts):
             assert await world.deliver_mail()
-            longest = min(FIRST_DELAY * 2 ** (attempt - 1), LONGEST_DELAY)
+            longest = min(FIRST_DELAY * 2 ** (attempt - 1), MAIL_SCHEDULE.longest_delay)
             assert not await is_due(world, longest / 2 - TICK)
             assert await is_due(world, longest)
             world.clock.advance(longest)
-        assert (timedelta(seconds=30), timedelta(hours=1)) == (FIRST_DELAY, LONGEST_DELAY)
+        assert (timedelta(seconds=30), timedelta(hours=1)) == (
+            FIRST_DELAY,
+            MAIL_SCHEDULE.longest_delay,
+        )
 
     async def test_jitters(self, world: World, alice: User) -> None:
         """Mail that was put off together does not come back together."""
@@ -241,7 +246,7 @@ class TestADeferral:
         for _ in range(12):
             assert await is_waiting(world)
             assert await world.deliver_mail()
-            world.clock.advance(LONGEST_DELAY)
+            world.clock.advance(MAIL_SCHEDULE.longest_delay)
         assert tries == [notice] * 12
         assert not await is_waiting(world)
         assert world.waiting == ["password_changed"]  # for people to look at
@@ -251,7 +256,7 @@ class TestADeferral:
         world.mailer.before = times(3, MailDeferred("421 try later"))
         for _ in range(4):
             await world.delivered()
-            world.clock.advance(LONGEST_DELAY)
+            world.clock.advance(MAIL_SCHEDULE.longest_delay)
         assert [message.id for message in world.mailer.sent] == [notice]
         assert world.waiting == []
 
@@ -335,7 +340,7 @@ class TestAMailServerThatStalls:
     async def test_is_given_up_before_the_lease_lapses(
         self, world: World, notice: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("identity.application.outbox.SENDING_LIMIT", timedelta(milliseconds=10))
+        monkeypatch.setattr("identity.application.courier.SENDING_LIMIT", timedelta(milliseconds=10))
 
         async def stalls(_: Message) -> None:
             await asyncio.sleep(3600)
@@ -400,7 +405,7 @@ class TestAWorkerThatDies:
         self, world: World, notice: str
     ) -> None:
         world.mailer.before = always(PowerCut())
-        for _ in range(MOST_ATTEMPTS):
+        for _ in range(MAIL_SCHEDULE.attempts):
             with pytest.raises(PowerCut):
                 await world.deliver_mail()
             world.clock.advance(LEASE)
@@ -456,7 +461,7 @@ class TestADeliveryThatIsCancelled:
         assert await is_due(world)
 
     async def test_does_not_count_as_a_try(self, world: World, notice: str) -> None:
-        for _ in range(MOST_ATTEMPTS + 3):
+        for _ in range(MAIL_SCHEDULE.attempts + 3):
             await self._cancelled(world)
         world.mailer.before = times(1, MailDeferred("421 try later"))
         await world.delivered()

@@ -35,6 +35,7 @@ from identity.application.administration import (
 from identity.application.audit import ExportAuditLog, PurgeAuditLog, SealAuditLog, VerifyAuditLog
 from identity.application.audit_reading import ReadAuditLog
 from identity.application.composing import ComposeMail
+from identity.application.courier import Courier
 from identity.application.deletion import EraseAccounts, RequestDeletion, UndoDeletion
 from identity.application.email_change import (
     CONFIRMED_WITHIN,
@@ -50,7 +51,7 @@ from identity.application.links import FollowLink, Link
 from identity.application.login import LogIn
 from identity.application.login_code import ConfirmLoginCode, MintLoginCode, RequestLoginCode
 from identity.application.mail import Message
-from identity.application.outbox import DeliverMail
+from identity.application.outbox import MAIL_SCHEDULE, DeliverMail
 from identity.application.outbox_administration import ListOutbox, RetryLetter
 from identity.application.own_sessions import EndAllSessions, EndOtherSessions, EndSession, ListSessions
 from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
@@ -504,8 +505,9 @@ class World:
         self.list_outbox = ListOutbox(read=read)
         self.retry_letter = RetryLetter(**acting)
         self.deliver_mail = DeliverMail(
-            read=read,
-            begin=begin,
+            courier=Courier(
+                read=read, begin=begin, clock=clock, randomness=randomness, schedule=MAIL_SCHEDULE
+            ),
             compose_mail=ComposeMail(
                 begin=begin,
                 clock=clock,
@@ -518,7 +520,6 @@ class World:
             renderer=self.tap.on("renderer", renderer()),
             mailer=self.tap.on("mailer", self.mailer),
             clock=clock,
-            randomness=randomness,
         )
         self.seal_audit_log = SealAuditLog(begin=begin, clock=clock, key=SEALING_KEY, previous_key=None)
         self.verify_audit_log = VerifyAuditLog(

@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 from identity.adapters.memory import MemoryStorage
-from identity.adapters.memory.state import State
-from identity.application.mail import ClaimedIntent, Letter, LetterPlace, MailIntent
+from identity.adapters.memory.state import State, drop
+from identity.application.letters import Backlog, ClaimedIntent, Intent, Letter, LetterPlace
+from identity.application.mail import MAIL, MailIntent
 from identity.application.ports import UnitOfWork
 from identity.domain.errors import Conflict, EmailTaken, Unavailable, UsernameTaken
 from identity.domain.events import OWNER, Event, NumberedEvent
@@ -757,8 +758,8 @@ class CoalescesNothing(Repository):
 
 
 class LeasesForNoTime(Repository):
-    async def claim(self, *, lease_id: str, at: datetime, lease: timedelta) -> ClaimedIntent | None:
-        return await self.honest.claim(lease_id=lease_id, at=at, lease=NO_TIME)
+    async def claim(self, *, lease: timedelta, **values: Any) -> ClaimedIntent | None:
+        return await self.honest.claim(lease=NO_TIME, **values)
 
 
 class TakesAnyLease(Repository):
@@ -777,6 +778,51 @@ class SettlesTheWholeLease(Repository):
 class CountsWhatWasReleased(Repository):
     async def release(self, claimed: ClaimedIntent) -> bool:
         return await self.honest.postpone(claimed, until=claimed.intent.created_at, error="")
+
+
+class HasOneQueue(Repository):
+    async def claim(self, *, queue: str = MAIL, **values: Any) -> ClaimedIntent | None:
+        claimed = await self.honest.claim(queue=queue, **values)
+        others = {backlog.queue for backlog in await self.honest.backlog()} - {queue}
+        for other in sorted(others):
+            claimed = claimed or await self.honest.claim(queue=other, **values)
+        return claimed
+
+
+class KnowsMailAlone(Repository):
+    async def backlog(self) -> tuple[Backlog, ...]:
+        return tuple(each for each in await self.honest.backlog() if each.queue == MAIL)
+
+
+class CountsTheDeadAmongTheWaiting(Repository):
+    async def backlog(self) -> tuple[Backlog, ...]:
+        return tuple(replace(each, waiting=each.waiting + each.dead) for each in await self.honest.backlog())
+
+
+class CoalescesWebhooks(Repository):
+    async def put(self, intent: Intent) -> None:
+        queued = self.honest.view.changed().outbox.values()
+        if isinstance(intent, MailIntent) or all(each.intent.kind != intent.kind for each in queued):
+            await self.honest.put(intent)
+
+
+class PurgesMailThatWaits(Repository):
+    async def purge(self, *, before: datetime, limit: int) -> int:
+        outbox = self.honest.view.changed().outbox
+        return drop(outbox, lambda queued: queued.due_at < before, limit)
+
+
+class KeepsWhatNobodyTakes(Repository):
+    async def purge(self, *, before: datetime, limit: int) -> int:
+        outbox = self.honest.view.changed().outbox
+        return drop(outbox, lambda queued: queued.dead_at is not None and queued.dead_at < before, limit)
+
+
+class ErasesWebhooksToo(Repository):
+    async def erase(self, user: User) -> bool:
+        outbox = self.honest.view.changed().outbox
+        drop(outbox, lambda queued: queued.intent.user_id == user.id)
+        return bool(await self.honest.erase(user))
 
 
 class ForgetsTheAttempt(Repository):
@@ -1245,6 +1291,13 @@ FAULTS: Mapping[str, Callable[[], Any]] = {
     "a lease is settled as a whole": partial(Broken, outbox=SettlesTheWholeLease),
     "a released attempt is counted": partial(Broken, outbox=CountsWhatWasReleased),
     "attempts are not counted": partial(Broken, outbox=ForgetsTheAttempt),
+    "all that waits is in one queue": partial(Broken, outbox=HasOneQueue),
+    "nothing but mail is told of the backlog": partial(Broken, outbox=KnowsMailAlone),
+    "dead letters are counted among those that wait": partial(Broken, outbox=CountsTheDeadAmongTheWaiting),
+    "webhooks of a kind are coalesced": partial(Broken, outbox=CoalescesWebhooks),
+    "mail that waits for long is purged": partial(Broken, outbox=PurgesMailThatWaits),
+    "webhooks of forgotten endpoints are kept": partial(Broken, outbox=KeepsWhatNobodyTakes),
+    "webhooks are erased with the account": partial(Broken, users=ErasesWebhooksToo),
     "dead letters are purged without limit": partial(Broken, outbox=PurgesWithoutLimit),
     "events are not kept": partial(Broken, audit_log=LogsNothing),
     "an event is logged once only": partial(Broken, audit_log=LogsEachThingOnce),

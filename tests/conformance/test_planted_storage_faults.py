@@ -225,6 +225,19 @@ CAUGHT_BY: Mapping[str, str] = {
         "OutboxBehaviour.test_a_released_intent_is_due_at_once_and_the_attempt_not_counted"
     ),
     "attempts are not counted": "OutboxBehaviour.test_a_postponed_intent_is_due_at_its_new_time",
+    "all that waits is in one queue": "OutboxBehaviour.test_a_queue_is_not_aware_of_the_others",
+    "nothing but mail is told of the backlog": "OutboxBehaviour.test_how_much_there_is_in_each_queue_is_told",
+    "dead letters are counted among those that wait": (
+        "OutboxBehaviour.test_how_much_there_is_in_each_queue_is_told"
+    ),
+    "webhooks of a kind are coalesced": "OutboxBehaviour.test_webhooks_of_one_kind_stay_apart",
+    "mail that waits for long is purged": "OutboxBehaviour.test_only_dead_letters_are_purged",
+    "webhooks of forgotten endpoints are kept": (
+        "OutboxBehaviour.test_webhooks_that_nobody_takes_any_more_are_purged"
+    ),
+    "webhooks are erased with the account": (
+        "OutboxBehaviour.test_an_erased_account_leaves_its_webhooks_to_be_sent"
+    ),
     "dead letters are purged without limit": (
         "OutboxBehaviour.test_no_more_dead_letters_are_purged_at_once_than_was_said"
     ),

@@ -15,9 +15,9 @@ PASSWORD = "yourpassword123"
 LEASE = 3.0  # seconds
 QUICKLY = {
     "identity.entrypoints.worker:PAUSE": 0.1,
-    "identity.application.outbox:LEASE": LEASE,
-    "identity.application.outbox:SENDING_LIMIT": 2.0,
-    "identity.application.outbox:FIRST_DELAY": 0.2,
+    "identity.application.courier:LEASE": LEASE,
+    "identity.application.courier:SENDING_LIMIT": 2.0,
+    "identity.application.courier:FIRST_DELAY": 0.2,
 }
 A_WHILE = 1.0  # seconds; several rounds of the worker, in which a second copy would arrive
 
@@ -50,7 +50,7 @@ def test_a_mail_that_was_asked_for_before_a_crash_arrives_after_it_once(serve, s
 
 def test_a_mail_that_was_on_its_way_in_a_crash_arrives_once_its_lease_is_over(serve, smtp):
     smtp.answers["john@example.com"] = smtp.STALL
-    limits = {**QUICKLY, "identity.application.outbox:SENDING_LIMIT": 60.0}
+    limits = {**QUICKLY, "identity.application.courier:SENDING_LIMIT": 60.0}
     server = serve(mail_url=smtp.url, limits=limits)
     server.register("john")
     server.forgot("john")
@@ -120,7 +120,7 @@ def ask_for_both(server, name):
     for each in (name, f"not-{name}"):
         server.register(each)
         answer = server.forgot(each)
-        assert answer.elapsed.total_seconds() < QUICKLY["identity.application.outbox:SENDING_LIMIT"]
+        assert answer.elapsed.total_seconds() < QUICKLY["identity.application.courier:SENDING_LIMIT"]
 
 
 def test_a_mail_server_that_stalls_holds_up_nobody_else_and_gets_the_mail_later(server, shared_smtp):

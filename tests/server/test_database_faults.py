@@ -202,7 +202,7 @@ def test_a_service_that_starts_before_its_database_waits_for_it(commands, databa
 
 # --- restarted -------------------------------------------------------------------------------------------
 
-QUICKLY = {"identity.entrypoints.worker:PAUSE": 0.2, "identity.application.outbox:LEASE": 3.0}
+QUICKLY = {"identity.entrypoints.worker:PAUSE": 0.2, "identity.application.courier:LEASE": 3.0}
 
 
 def test_a_restart_of_the_database_needs_none_of_the_service(commands, database, smtp):

@@ -25,8 +25,8 @@ WINDOW = 2  # seconds in which a superseded refresh token is still honoured
 QUICKLY = {
     "identity.entrypoints.worker:PAUSE": 0.1,
     "identity.entrypoints.worker:LANES": 1,  # a process has one mail on its way
-    "identity.application.outbox:LEASE": LEASE,
-    "identity.application.outbox:SENDING_LIMIT": 60.0,
+    "identity.application.courier:LEASE": LEASE,
+    "identity.application.courier:SENDING_LIMIT": 60.0,
 }
 PATIENTLY = {  # so that a process waits for another one's start
     "identity.adapters.sql.postgresql:LOCK_PATIENCE": 15.0,

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from identity.application.conflicts import retried_on_conflict
+from identity.application.letters import LEASE
 from identity.application.links import Link
 from identity.application.login_code import MintLoginCode
 from identity.application.mail import (
-    LEASE,
     AccountExistsMail,
     DeletionRequestedMail,
     DeletionUndoneMail,

@@ -64,7 +64,7 @@ class PurgeExpired:
             login_codes=await self._stored(
                 lambda uow: uow.login_codes.purge(expired_before=expired, limit=BATCH)
             ),
-            dead_letters=await self._stored(lambda uow: uow.outbox.purge(dead_before=died, limit=BATCH)),
+            dead_letters=await self._stored(lambda uow: uow.outbox.purge(before=died, limit=BATCH)),
             reservations=await self._stored(self._end_reservations),
             rate_limits=await _all(lambda: self.limiter.purge(ended_before=expired, limit=BATCH)),
             audit_events=await self.purge_audit_log(),

@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import ClassVar, Self
 
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import Secret
 from identity.domain.session import UNKNOWN_CLIENT, Client
 
-_PLACE = "%Y%m%dT%H%M%S.%f"
-_LETTER_ID = re.compile("[0-9A-Za-z]{1,32}")
-
-LEASE = timedelta(seconds=60)
-"""How long a worker has for one mail, before another may take it over."""
+MAIL = "mail"
+"""The queue of the outbox in which mail waits."""
 
 
 class MailKind(StrEnum):
@@ -49,6 +46,11 @@ class MailIntent:
     user_id: int | None = None
     email_key: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
+
+    queue: ClassVar[str] = MAIL
+
+    def __str__(self) -> str:
+        return f"{self.kind} mail {self.id}"
 
     @classmethod
     def about(
@@ -101,59 +103,6 @@ class MailIntent:
         if self.request:
             return f"{self.kind}:{self.request}"
         return ":".join([self.kind, self.reader, *([self.to.key] if self.to else [])])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedIntent:
-    """An intent in the hands of one worker until its lease lapses."""
-
-    intent: MailIntent
-    lease_id: str
-    attempts: int
-    """How often it was claimed, this time included."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class LetterPlace:
-    """A place in the order of the letters that wait, or of the dead ones."""
-
-    at: datetime
-    id: str
-
-    def __str__(self) -> str:
-        """To be handed to a client, who hands it back to `parse`."""
-        return f"{self.at.astimezone(UTC):{_PLACE}}-{self.id}"
-
-    @classmethod
-    def parse(cls, text: str) -> Self | None:
-        """`None` for anything that `str()` would not have made."""
-        time, _, letter = text.partition("-")
-        try:
-            place = cls(datetime.strptime(time, _PLACE).replace(tzinfo=UTC), letter)
-        except ValueError:
-            return None
-        return place if _LETTER_ID.fullmatch(letter) and str(place) == text else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """What is to be seen of a mail that waits or was given up: nothing that is in it."""
-
-    id: str
-    kind: str
-    """A `MailKind`, or one that only a newer release knows."""
-    created_at: datetime
-    user_id: int | None
-    email_key: str | None
-    due_at: datetime
-    attempts: int
-    error: str | None
-    """Why the last attempt failed, if one did."""
-    dead_at: datetime | None
-
-    @property
-    def place(self) -> LetterPlace:
-        return LetterPlace(self.dead_at or self.created_at, self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from identity.application.administration import INVALID_CURSOR, Authorise
 from identity.application.conflicts import retried_on_conflict
-from identity.application.mail import Letter, LetterPlace
+from identity.application.letters import Letter, LetterPlace
 from identity.application.ports import BeginUnitOfWork, Clock, ReadUnitOfWork
 from identity.application.sessions import Principal
 from identity.domain.errors import DeadLetterNotFound, InvalidInput

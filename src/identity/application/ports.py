@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from identity.application.mail import ClaimedIntent, Letter, LetterPlace, Mail, MailIntent, Message
+from identity.application.letters import Backlog, ClaimedIntent, Intent, Letter, LetterPlace
+from identity.application.mail import MAIL, Mail, Message
 from identity.domain.audit_seal import AuditEntry, Seal, SealedDay
 from identity.domain.events import Event, NumberedEvent
 from identity.domain.login_code import LoginCode
@@ -27,6 +28,7 @@ from identity.domain.throttling import Bucket, Reservation
 from identity.domain.tokens import Claims, TokenKind
 from identity.domain.user import NewUser, User
 from identity.domain.user_search import Cursor, UserPage
+from identity.domain.webhook import Webhook
 
 # --- storage ---------------------------------------------------------------------------------------------
 
@@ -249,14 +251,21 @@ class LoginCodes(Protocol):
 
 
 class Outbox(Protocol):
-    async def put(self, intent: MailIntent) -> None:
-        """Adds the intent, due at once, unless an unclaimed one has its coalescing key. One statement."""
+    """Queues of what is to leave the house: one of mail, and one for each endpoint of webhooks. Of what is in
+    the others a queue is never aware."""
 
-    async def has_due(self, *, at: datetime) -> bool:
+    async def put(self, intent: Intent) -> None:
+        """Adds the intent to its queue, due at once, unless an unclaimed one has its coalescing key. One
+        statement."""
+
+    async def has_due(self, *, at: datetime, queue: str = MAIL) -> bool:
         """Whether `claim` would find something."""
 
-    async def claim(self, *, lease_id: str, at: datetime, lease: timedelta) -> ClaimedIntent | None:
-        """Hands the longest due intent to this caller alone until `at + lease`, and counts the attempt.
+    async def claim(
+        self, *, lease_id: str, at: datetime, lease: timedelta, queue: str = MAIL
+    ) -> ClaimedIntent | None:
+        """Hands the queue's longest due intent to this caller alone until `at + lease`, and counts the
+        attempt: a `MailIntent` of the mail, a `WebhookIntent` of any other queue.
 
         An intent is due when its time has come, it is not dead, and it is not under a lease that still runs.
         Claiming clears the coalescing key. `None`: nothing is due.
@@ -274,12 +283,15 @@ class Outbox(Protocol):
     async def release(self, claimed: ClaimedIntent) -> bool:
         """Gives the lease back as if it had not been claimed: due at once, the attempt not counted."""
 
-    async def oldest(self) -> datetime | None:
-        """When the oldest intent that is not a dead letter was put here."""
+    async def oldest(self, *, queue: str = MAIL) -> datetime | None:
+        """When the queue's oldest intent that is not a dead letter was put there."""
+
+    async def backlog(self) -> tuple[Backlog, ...]:
+        """How much there is in each queue that is not empty, by its name."""
 
     async def letters(self, *, dead: bool, after: LetterPlace | None, limit: int) -> tuple[Letter, ...]:
-        """Those that wait to be sent, the oldest first, or the dead ones, the longest dead first; beyond that
-        place, and at most `limit` of them."""
+        """Those of every queue that wait to be sent, the oldest first, or the dead ones, the longest dead
+        first; beyond that place, and at most `limit` of them."""
 
     async def find(self, id: str) -> Letter | None: ...
 
@@ -289,8 +301,9 @@ class Outbox(Protocol):
         False: it is none, or not there; nothing was changed.
         """
 
-    async def purge(self, *, dead_before: datetime, limit: int) -> int:
-        """Deletes letters that died earlier, but at most `limit` of them; how many."""
+    async def purge(self, *, before: datetime, limit: int) -> int:
+        """Deletes letters that died earlier, and webhooks that nobody takes any more: due since earlier, and
+        under no lease since. Of both at most `limit`; how many."""
 
 
 class AuditLog(Protocol):
@@ -618,6 +631,23 @@ class Mailer(Protocol):
             MailDeferred: it may work later.
             MailRefused: it will never work.
             CancelledError: the sender was cancelled. The message may have left or not.
+        """
+
+
+# --- webhooks ----------------------------------------------------------------------------------------------
+
+
+class WebhookSender(Protocol):
+    async def send(self, webhook: Webhook) -> None:
+        """Posts the webhook, with its headers and body as they are, and follows no redirect.
+
+        The outbox keeps the text of these errors: they hold nothing of what was sent or answered.
+
+        Raises:
+            DeliveryDeferred: it may work later; of every status but 2xx and 410 too.
+            DeliveryRefused: it will never work: the endpoint is gone (410), or at an address that webhooks
+                may not go to.
+            CancelledError: the sender was cancelled. The webhook may have arrived or not.
         """
 
 

@@ -39,6 +39,7 @@ from identity.application.audit import ExportAuditLog, PurgeAuditLog, SealAuditL
 from identity.application.audit_reading import ReadAuditLog
 from identity.application.calibration import Calibrate
 from identity.application.composing import ComposeMail
+from identity.application.courier import Courier
 from identity.application.deletion import EraseAccounts, RequestDeletion, UndoDeletion
 from identity.application.email_change import ConfirmEmailChange, RequestEmailChange, UndoEmailChange
 from identity.application.export import ExportData
@@ -47,7 +48,7 @@ from identity.application.housekeeping import PurgeExpired
 from identity.application.links import FollowLink
 from identity.application.login import LogIn
 from identity.application.login_code import ConfirmLoginCode, MintLoginCode, RequestLoginCode
-from identity.application.outbox import DeliverMail
+from identity.application.outbox import MAIL_SCHEDULE, DeliverMail
 from identity.application.outbox_administration import ListOutbox, RetryLetter
 from identity.application.own_sessions import EndAllSessions, EndOtherSessions, EndSession, ListSessions
 from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
@@ -530,8 +531,14 @@ class Container(DeclarativeContainer):
     retry_letter = Singleton(RetryLetter, begin=begin, authorise=authorise, clock=clock)
     deliver_mail = Singleton(
         DeliverMail,
-        read=read,
-        begin=begin,
+        courier=Singleton(
+            Courier,
+            read=read,
+            begin=begin,
+            clock=clock,
+            randomness=randomness,
+            schedule=Object(MAIL_SCHEDULE),
+        ),
         compose_mail=Singleton(
             ComposeMail,
             begin=begin,
@@ -545,7 +552,6 @@ class Container(DeclarativeContainer):
         renderer=renderer,
         mailer=mailer,
         clock=clock,
-        randomness=randomness,
     )
     sealing_key = Singleton(sealing_key, secret)
     previous_sealing_key = Singleton(previous_sealing_key, settings)

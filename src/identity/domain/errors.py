@@ -19,8 +19,10 @@
     ├── Throttled                throttled                 too often; try again after `retry_after`
     ├── Unavailable              unavailable               try again after `retry_after`
     │   └── Conflict                                       lost a race; the use case may be run again
-    ├── MailDeferred             mail_deferred             the mail server says: later
-    └── MailRefused              mail_refused              the mail server says: never
+    ├── DeliveryDeferred         delivery_deferred         who is to get it says: later
+    │   └── MailDeferred         mail_deferred             the mail server says: later
+    └── DeliveryRefused          delivery_refused          who is to get it says: never
+        └── MailRefused          mail_refused              the mail server says: never
 
 How a refusal looks on the wire is decided in one place, `entrypoints/http/errors.py`.
 """
@@ -158,9 +160,17 @@ class Conflict(Unavailable):
         super().__init__(what, retry_after=timedelta(seconds=1))
 
 
-class MailDeferred(IdentityError):
+class DeliveryDeferred(IdentityError):
+    code = "delivery_deferred"
+
+
+class MailDeferred(DeliveryDeferred):
     code = "mail_deferred"
 
 
-class MailRefused(IdentityError):
+class DeliveryRefused(IdentityError):
+    code = "delivery_refused"
+
+
+class MailRefused(DeliveryRefused):
     code = "mail_refused"

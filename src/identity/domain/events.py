@@ -214,7 +214,7 @@ class ResetLinkMinted(Event):
 
 
 class LetterRetried(Event):
-    """An administrator had a mail tried again that had been given up."""
+    """An administrator had a mail or webhook tried again that had been given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from identity.application.letters import WebhookIntent
 from identity.application.mail import MailIntent, MailKind
 from identity.domain.login_code import LoginCode
 from identity.domain.names import EmailAddress, Username
@@ -53,6 +54,12 @@ def new_intent(id: str = "i", *, at: datetime = NOW, email_key: str | None = Non
     """A reader of its own for each, so that no two become one unless a test wants them to."""
     reader = email_key or f"{id}@example.org"
     return MailIntent(id=id, kind=MailKind.PASSWORD_RESET, created_at=at, email_key=reader)
+
+
+def new_webhook(id: str = "w", *, at: datetime = NOW, queue: str = "webhook:a") -> WebhookIntent:
+    return WebhookIntent(
+        id=id, queue=queue, kind="LoggedIn", created_at=at, user_id=7, body='{"type": "LoggedIn", "ü": "🦊"}'
+    )
 
 
 def new_key(kid: str = "k", *, at: datetime = NOW, sealed: bytes = b"\x00\xff" * 50) -> SigningKey:

@@ -27,7 +27,8 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from identity.application.mail import ClaimedIntent, Letter, MailIntent, MailKind
+from identity.application.letters import ClaimedIntent, Letter
+from identity.application.mail import MAIL, MailIntent, MailKind
 from identity.application.ports import UnitOfWork
 from identity.domain.errors import EmailTaken, IdentityError, InvalidInput, UsernameTaken
 from identity.domain.events import LoggedIn
@@ -72,6 +73,7 @@ ADDRESSES = st.sampled_from(LOOK_ALIKES).map(lambda text: EmailAddress(f"{text}@
 HASHES = IDS.map(PasswordHash)
 CLIENTS = st.sampled_from([Client(), Client(address="2001:db8::1", user_agent="Mozilla 🦊 \\'\"%")])
 WAYS = st.sampled_from(["settle", "postpone", "bury", "release", "retry"])
+QUEUES = [MAIL, samples.new_webhook().queue]
 MAILS = st.sampled_from([MailKind.PASSWORD_RESET, MailKind.PASSWORD_CHANGED])
 
 ACCOUNT = {
@@ -186,6 +188,7 @@ class Driver:
             "tokens": [await find(t.digest, purpose=RESET, user_id=t.user_id, at=self.at) for t in tokens],
             "search": [await self.searched(uow, prefix) for prefix in ("", "a")],
             "outbox": [await uow.outbox.has_due(at=self.at), await uow.outbox.oldest()],
+            "queues": await uow.outbox.backlog(),
             "letters": [await uow.outbox.letters(dead=dead, after=None, limit=ALL) for dead in (True, False)],
             "keys": await uow.signing_keys.all(),
         }
@@ -201,6 +204,7 @@ class Driver:
         while None not in claims and len(claims) < self.made["intent"]:
             lease_id = f"last {len(claims)}"
             claims.append(await self.uow.outbox.claim(lease_id=lease_id, at=self.at, lease=HOUR))
+        claims.append(await self.uow.outbox.claim(lease_id="last", at=self.at, lease=HOUR, queue=QUEUES[1]))
         return [claims, await self.purge(limit=1), await self.purge(limit=ALL)]
 
     def told(self, answer: Any) -> Any:
@@ -370,10 +374,15 @@ class Driver:
         )
         await self.uow.outbox.put(intent)
 
-    @drawn("outbox", 4, until=LATER)
-    async def claim(self, *, until: datetime) -> ClaimedIntent | None:
+    @drawn("outbox", created_at=EARLIER)
+    async def put_webhook(self, *, created_at: datetime) -> None:
+        at = self.untaken("due", created_at)
+        await self.uow.outbox.put(samples.new_webhook(self.new_id("intent"), at=at, queue=QUEUES[1]))
+
+    @drawn("outbox", 4, until=LATER, queue=st.sampled_from(QUEUES))
+    async def claim(self, *, until: datetime, queue: str) -> ClaimedIntent | None:
         lease_id, lease = self.new_id("lease"), max(until - self.at, MICROSECOND)
-        claimed = await self.uow.outbox.claim(lease_id=lease_id, at=self.at, lease=lease)
+        claimed = await self.uow.outbox.claim(lease_id=lease_id, at=self.at, lease=lease, queue=queue)
         self.claims += [claimed] if claimed else []
         return claimed
 
@@ -404,7 +413,7 @@ class Driver:
     async def purge(self, *, limit: int) -> list[int]:
         return [
             len(await self.uow.reservations.purge(ended_before=self.at, limit=limit)),
-            await self.uow.outbox.purge(dead_before=self.at, limit=limit),
+            await self.uow.outbox.purge(before=self.at, limit=limit),
             await self.uow.one_time_tokens.purge(expired_before=self.at, limit=limit),
             await self.uow.sessions.purge(expired_before=self.at, limit=limit),
         ]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from identity.adapters.memory.audit_seals import forget_salts, note_event
 from identity.adapters.memory.state import IssuedToken, QueuedIntent, State, View, drop, in_utc, utc
-from identity.application.mail import ClaimedIntent, Letter, LetterPlace, MailIntent
+from identity.application.letters import Backlog, ClaimedIntent, Intent, Letter, LetterPlace
+from identity.application.mail import MAIL
 from identity.domain.events import Event, NumberedEvent
 from identity.domain.one_time_token import UNDOING, OneTimeToken, Purpose
 from identity.domain.secrets import Digest
@@ -192,20 +193,24 @@ class MemoryOneTimeTokens:
 class MemoryOutbox:
     view: View
 
-    async def put(self, intent: MailIntent) -> None:
+    async def put(self, intent: Intent) -> None:
         outbox = self.view.changed().outbox
         key = intent.coalescing_key
-        if all(queued.coalescing_key != key for queued in outbox.values()):
+        if key is None or all(queued.coalescing_key != key for queued in outbox.values()):
             _insert(
                 outbox, intent.id, QueuedIntent(intent=intent, coalescing_key=key, due_at=intent.created_at)
             )
 
-    async def has_due(self, *, at: datetime) -> bool:
-        return any(self._due(self.view.seen(), at))
+    async def has_due(self, *, at: datetime, queue: str = MAIL) -> bool:
+        return any(self._due(self.view.seen(), at, queue))
 
-    async def claim(self, *, lease_id: str, at: datetime, lease: timedelta) -> ClaimedIntent | None:
+    async def claim(
+        self, *, lease_id: str, at: datetime, lease: timedelta, queue: str = MAIL
+    ) -> ClaimedIntent | None:
         state = self.view.changed()
-        first = min(self._due(state, at), key=lambda queued: (queued.due_at, queued.intent.id), default=None)
+        first = min(
+            self._due(state, at, queue), key=lambda queued: (queued.due_at, queued.intent.id), default=None
+        )
         if first is None:
             return None
         attempts = first.attempts + 1
@@ -232,9 +237,14 @@ class MemoryOutbox:
         queued = self._leased(claimed)
         return queued is not None and self._give_back(replace(queued, attempts=queued.attempts - 1))
 
-    async def oldest(self) -> datetime | None:
-        waiting = (queued for queued in self.view.seen().outbox.values() if queued.dead_at is None)
-        return min((queued.intent.created_at for queued in waiting), default=None)
+    async def oldest(self, *, queue: str = MAIL) -> datetime | None:
+        return next((each.oldest for each in await self.backlog() if each.queue == queue), None)
+
+    async def backlog(self) -> tuple[Backlog, ...]:
+        queues: dict[str, list[QueuedIntent]] = {}
+        for queued in self.view.seen().outbox.values():
+            queues.setdefault(queued.intent.queue, []).append(queued)
+        return tuple(_backlog(queue, queues[queue]) for queue in sorted(queues))
 
     async def letters(self, *, dead: bool, after: LetterPlace | None, limit: int) -> tuple[Letter, ...]:
         letters = [_letter(queued) for queued in self.view.seen().outbox.values()]
@@ -257,12 +267,15 @@ class MemoryOutbox:
         outbox[id] = replace(queued, dead_at=None, due_at=at, attempts=0)
         return True
 
-    async def purge(self, *, dead_before: datetime, limit: int) -> int:
-        outbox = self.view.changed().outbox
-        return drop(outbox, lambda queued: queued.dead_at is not None and queued.dead_at < dead_before, limit)
+    async def purge(self, *, before: datetime, limit: int) -> int:
+        return drop(self.view.changed().outbox, lambda queued: queued.is_over(before=before), limit)
 
-    def _due(self, state: State, at: datetime) -> Iterator[QueuedIntent]:
-        return (queued for queued in state.outbox.values() if queued.is_due(at=at))
+    def _due(self, state: State, at: datetime, queue: str) -> Iterator[QueuedIntent]:
+        return (
+            queued
+            for queued in state.outbox.values()
+            if queued.intent.queue == queue and queued.is_due(at=at)
+        )
 
     def _leased(self, claimed: ClaimedIntent) -> QueuedIntent | None:
         queued = self.view.changed().outbox.get(claimed.intent.id)
@@ -273,9 +286,20 @@ class MemoryOutbox:
         return True
 
 
+def _backlog(queue: str, queued: Sequence[QueuedIntent]) -> Backlog:
+    waiting = [each.intent.created_at for each in queued if each.dead_at is None]
+    return Backlog(
+        queue=queue,
+        waiting=len(waiting),
+        dead=len(queued) - len(waiting),
+        oldest=min(waiting, default=None),
+    )
+
+
 def _letter(queued: QueuedIntent) -> Letter:
     return Letter(
         id=queued.intent.id,
+        queue=queued.intent.queue,
         kind=queued.intent.kind,
         created_at=queued.intent.created_at,
         user_id=queued.intent.user_id,

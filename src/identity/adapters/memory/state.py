@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from identity.application.mail import MailIntent
+from identity.application.letters import Intent
+from identity.application.mail import MAIL
 from identity.domain.audit_seal import Seal, SealedDay
 from identity.domain.events import Event
 from identity.domain.login_code import LoginCode
@@ -73,7 +74,7 @@ class ReservedName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedIntent:
-    intent: MailIntent
+    intent: Intent
     coalescing_key: str | None
     due_at: datetime
     attempts: int = 0
@@ -85,6 +86,13 @@ class QueuedIntent:
     def is_due(self, *, at: datetime) -> bool:
         leased = self.leased_until is not None and at < self.leased_until
         return self.dead_at is None and self.due_at <= at and not leased
+
+    def is_over(self, *, before: datetime) -> bool:
+        """Whether it died earlier, or is no mail, was due earlier, and nobody has taken it since."""
+        if self.dead_at is not None:
+            return self.dead_at < before
+        is_taken = self.leased_until is not None and self.leased_until >= before
+        return self.intent.queue != MAIL and self.due_at < before and not is_taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,8 +41,10 @@ class MemoryStorage:
 
     @property
     def intents(self) -> tuple[MailIntent, ...]:
-        """What the outbox holds, dead letters included, for tests to look at."""
-        return tuple(queued.intent for queued in self._state.outbox.values())
+        """The mails that the outbox holds, dead letters included, for tests to look at."""
+        return tuple(
+            queued.intent for queued in self._state.outbox.values() if isinstance(queued.intent, MailIntent)
+        )
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[UnitOfWork]:

@@ -14,9 +14,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from identity.adapters.sql.types import EMPTY, Instant, digest, key, number, text
+from identity.adapters.sql.types import EMPTY, MAIL, Instant, digest, key, number, text
 
-REVISION = "0008_0001"
+REVISION = "0009_0001"
 """The newest revision in `migrations/versions/`, known without importing Alembic."""
 
 metadata = MetaData(
@@ -132,11 +132,12 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", key(32), primary_key=True),
+    Column("queue", key(32), nullable=False, server_default=MAIL),
     Column("kind", key(32), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("user_id", number()),
     Column("email_key", key(254)),
-    Column("details", text(), nullable=False),  # the intent's values, as JSON
+    Column("details", text(), nullable=False),  # a mail's values, or the body of a webhook, as JSON
     Column("coalescing_key", key(320)),  # empty once a worker has claimed the intent
     Column("due_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -145,6 +146,7 @@ outbox = Table(
     Column("dead_at", Instant),
     Column("error", text()),
     UniqueConstraint("coalescing_key"),
+    Index(None, "queue", "dead_at", "due_at"),
     Index(None, "dead_at", "due_at"),
     Index(None, "dead_at", "created_at"),
 )

@@ -24,6 +24,8 @@ from sqlalchemy.types import TypeEngine
 
 EMPTY: ColumnElement[str] = literal_column("''")
 """For code that does not know a column yet, and goes on inserting beside code that does."""
+MAIL: ColumnElement[str] = literal_column("'mail'")
+"""The same, for code that knows of no other queue of the outbox."""
 _MARIADB = ("mysql", "mariadb")
 _CHARSET = "utf8mb4"
 _BINARY = "utf8mb4_nopad_bin"  # its other collations find admin and ádmin, or "a" and "a ", equal

@@ -24,6 +24,7 @@ from identity.adapters.sql.schema import (
     sessions,
     users,
 )
+from identity.application.mail import MAIL
 from identity.domain.errors import Conflict, EmailTaken, UsernameTaken
 from identity.domain.names import EmailAddress, Username
 from identity.domain.secrets import PasswordHash
@@ -81,8 +82,9 @@ _ERASE = (
         for table in (sessions, devices, one_time_tokens, reservations)
     ),
     delete(login_codes).where(login_codes.c.email_key == bindparam("address")),
-    delete(outbox).where(
-        or_(outbox.c.user_id == bindparam("account"), outbox.c.email_key == bindparam("address"))
+    delete(outbox).where(  # webhooks know of nobody but by an id
+        outbox.c.queue == MAIL,
+        or_(outbox.c.user_id == bindparam("account"), outbox.c.email_key == bindparam("address")),
     ),
     delete(users).where(users.c.id == bindparam("account")),
 )

@@ -10,7 +10,7 @@ from litestar import HttpMethod, post, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from identity.application.mail import Letter
+from identity.application.letters import Letter
 from identity.application.outbox_administration import MOST_LETTERS, ListOutbox, RetryLetter
 from identity.application.sessions import Principal
 from identity.domain.session import Client

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from identity.application.mail import Letter
+from identity.application.letters import Letter
 from identity.domain.events import (
     OPERATOR,
     AccountDisabled,

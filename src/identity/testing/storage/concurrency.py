@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from identity.application.mail import ClaimedIntent
+from identity.application.letters import ClaimedIntent
 from identity.application.ports import UnitOfWork
 from identity.domain.errors import Conflict, EmailTaken, Unavailable, UsernameTaken
 from identity.domain.names import Username

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from identity.application.mail import MailKind
-from identity.testing.samples import HOUR, MICROSECOND, NOW, SECOND, new_intent
-from identity.testing.storage.subject import Storage, StorageTests, claim, put_intents
+from identity.application.letters import Backlog
+from identity.application.mail import MAIL, MailKind
+from identity.testing.samples import HOUR, MICROSECOND, NOW, SECOND, new_intent, new_webhook
+from identity.testing.storage.subject import Storage, StorageTests, add_user, claim, put_intents
 
 
 class OutboxBehaviour(StorageTests):
@@ -119,7 +120,7 @@ class OutboxBehaviour(StorageTests):
             assert await uow.outbox.release(claimed) is False
             assert await uow.outbox.oldest() is None
             assert await uow.outbox.has_due(at=NOW + 99 * HOUR) is False
-            assert await uow.outbox.purge(dead_before=NOW + 99 * HOUR, limit=10) == 0
+            assert await uow.outbox.purge(before=NOW + 99 * HOUR, limit=10) == 0
 
     async def test_settling_one_intent_spares_the_others_of_the_same_lease(self, storage: Storage) -> None:
         await put_intents(storage, new_intent("a"), new_intent("b"))
@@ -163,9 +164,9 @@ class OutboxBehaviour(StorageTests):
             assert await uow.outbox.has_due(at=NOW + 99 * HOUR) is False
             assert await uow.outbox.claim(lease_id="m", at=NOW + 99 * HOUR, lease=HOUR) is None
             assert await uow.outbox.oldest() is None
-            assert await uow.outbox.purge(dead_before=NOW, limit=10) == 0
-            assert await uow.outbox.purge(dead_before=NOW + MICROSECOND, limit=10) == 1
-            assert await uow.outbox.purge(dead_before=NOW + MICROSECOND, limit=10) == 0
+            assert await uow.outbox.purge(before=NOW, limit=10) == 0
+            assert await uow.outbox.purge(before=NOW + MICROSECOND, limit=10) == 1
+            assert await uow.outbox.purge(before=NOW + MICROSECOND, limit=10) == 0
 
     async def test_the_oldest_waiting_intent_is_told(self, storage: Storage) -> None:
         await put_intents(storage, new_intent("late"), new_intent("early", at=NOW - HOUR))
@@ -177,9 +178,26 @@ class OutboxBehaviour(StorageTests):
         await put_intents(storage, new_intent("claimed"), new_intent("waiting", at=NOW + SECOND))
         claimed = await claim(storage)
         async with storage.begin() as uow:
-            assert await uow.outbox.purge(dead_before=NOW + 99 * HOUR, limit=10) == 0
+            assert await uow.outbox.purge(before=NOW + 99 * HOUR, limit=10) == 0
             assert await uow.outbox.settle(claimed) is True
             assert await uow.outbox.oldest() == NOW + SECOND
+
+    async def test_webhooks_that_nobody_takes_any_more_are_purged(self, storage: Storage) -> None:
+        await put_intents(
+            storage,
+            new_intent("mail"),
+            new_webhook("due"),
+            new_webhook("claimed", queue="webhook:b"),
+            new_webhook("later", at=NOW + SECOND),
+        )
+        claimed = await claim(storage, queue="webhook:b")
+        async with storage.begin() as uow:
+            assert await uow.outbox.purge(before=NOW, limit=10) == 0
+            assert await uow.outbox.purge(before=NOW + SECOND, limit=10) == 1
+            assert await uow.outbox.find("due") is None
+            assert await uow.outbox.settle(claimed) is True
+            assert await uow.outbox.purge(before=NOW + 99 * HOUR, limit=10) == 1
+            assert await uow.outbox.find("mail") is not None
 
     async def test_no_more_dead_letters_are_purged_at_once_than_was_said(self, storage: Storage) -> None:
         await put_intents(storage, *(new_intent(str(number)) for number in range(5)))
@@ -188,5 +206,53 @@ class OutboxBehaviour(StorageTests):
             for claimed in claims:
                 await uow.outbox.bury(claimed, at=NOW, error="")
         async with storage.begin() as uow:
-            purged = [await uow.outbox.purge(dead_before=NOW + SECOND, limit=3) for _ in range(3)]
+            purged = [await uow.outbox.purge(before=NOW + SECOND, limit=3) for _ in range(3)]
         assert purged == [3, 2, 0]
+
+    async def test_a_webhook_is_claimed_as_it_was_put(self, storage: Storage) -> None:
+        await put_intents(storage, new_webhook())
+        claimed = await claim(storage, "lease", queue=new_webhook().queue)
+        assert (claimed.intent, claimed.lease_id, claimed.attempts) == (new_webhook(), "lease", 1)
+
+    async def test_webhooks_of_one_kind_stay_apart(self, storage: Storage) -> None:
+        await put_intents(storage, new_webhook("first"), new_webhook("second"))
+        claims = [await claim(storage, queue=new_webhook().queue) for _ in range(2)]
+        assert {claimed.intent.id for claimed in claims} == {"first", "second"}
+
+    async def test_a_queue_is_not_aware_of_the_others(self, storage: Storage) -> None:
+        in_a, in_b = new_webhook("a", at=NOW - HOUR), new_webhook("b", queue="webhook:b")
+        async with storage.begin() as uow:
+            await uow.outbox.put(in_a)
+            assert await uow.outbox.has_due(at=NOW) is False
+            assert await uow.outbox.has_due(at=NOW, queue=in_b.queue) is False
+            assert await uow.outbox.claim(lease_id="l", at=NOW, lease=HOUR) is None
+            assert await uow.outbox.claim(lease_id="l", at=NOW, lease=HOUR, queue=in_b.queue) is None
+            await uow.outbox.put(in_b)
+            await uow.outbox.put(new_intent("mail"))
+            oldest = [await uow.outbox.oldest(queue=queue) for queue in (in_a.queue, in_b.queue)]
+            assert oldest == [NOW - HOUR, NOW]
+            assert await uow.outbox.oldest() == NOW
+        for queue, intent in ((MAIL, "mail"), (in_b.queue, "b"), (in_a.queue, "a")):
+            assert (await claim(storage, queue=queue)).intent.id == intent
+
+    async def test_how_much_there_is_in_each_queue_is_told(self, storage: Storage) -> None:
+        async with storage.read() as uow:
+            assert await uow.outbox.backlog() == ()
+        await put_intents(storage, *(new_intent(name, at=NOW - HOUR) for name in "abc"), new_intent("d"))
+        await put_intents(storage, new_webhook(), new_webhook("dead", queue="webhook:b"))
+        dead, leased = await claim(storage, queue="webhook:b"), await claim(storage)
+        async with storage.begin() as uow:
+            await uow.outbox.bury(dead, at=NOW, error="410")
+        async with storage.read() as uow:
+            assert await uow.outbox.backlog() == (
+                Backlog(queue=MAIL, waiting=4, dead=0, oldest=leased.intent.created_at),
+                Backlog(queue="webhook:a", waiting=1, dead=0, oldest=NOW),
+                Backlog(queue="webhook:b", waiting=0, dead=1, oldest=None),
+            )
+
+    async def test_an_erased_account_leaves_its_webhooks_to_be_sent(self, storage: Storage) -> None:
+        user = await add_user(storage)
+        await put_intents(storage, replace(new_webhook(), user_id=user.id))
+        async with storage.begin() as uow:
+            assert await uow.users.erase(user) is True
+        assert (await claim(storage, queue=new_webhook().queue)).intent.user_id == user.id

@@ -10,7 +10,8 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
-from identity.application.mail import ClaimedIntent, MailIntent
+from identity.application.letters import ClaimedIntent, Intent
+from identity.application.mail import MAIL
 from identity.application.ports import UnitOfWork
 from identity.domain.errors import Conflict, IdentityError
 from identity.domain.events import Event
@@ -63,15 +64,15 @@ async def add_tokens(storage: Storage, *tokens: OneTimeToken) -> None:
             await uow.one_time_tokens.add(token)
 
 
-async def put_intents(storage: Storage, *intents: MailIntent) -> None:
+async def put_intents(storage: Storage, *intents: Intent) -> None:
     async with storage.begin() as uow:
         for intent in intents:
             await uow.outbox.put(intent)
 
 
-async def claim(storage: Storage, lease_id: str = "l") -> ClaimedIntent:
+async def claim(storage: Storage, lease_id: str = "l", *, queue: str = MAIL) -> ClaimedIntent:
     async with storage.begin() as uow:
-        claimed = await uow.outbox.claim(lease_id=lease_id, at=NOW, lease=HOUR)
+        claimed = await uow.outbox.claim(lease_id=lease_id, at=NOW, lease=HOUR, queue=queue)
     assert claimed is not None
     return claimed
 

@@ -197,6 +197,7 @@ async def _times_read_back(storage: Storage, at: datetime) -> set[datetime]:
     assert found is not None
     assert oldest is not None
     assert claimed is not None
+    assert isinstance(claimed.intent, MailIntent)
     user, stored = await stored_user(storage, added.id), await stored_session(storage)
     records: list[Record] = [user, stored, found, claimed.intent, *keys]
     times = [oldest, *chain.from_iterable(map(_times, records))]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from identity.application.mail import ClaimedIntent
+from identity.application.letters import ClaimedIntent
 from identity.application.ports import UnitOfWork
 from identity.domain.audit_seal import AuditEntry, Seal, SealedDay
 from identity.domain.errors import EmailTaken, UsernameTaken
@@ -197,7 +197,7 @@ class Transactions(StorageTests):
             assert await self._seen(storage, ann) == before, name
         async with storage.begin() as uow:
             assert await uow.outbox.settle(held) is True
-            assert await uow.outbox.purge(dead_before=NOW, limit=10) == 1
+            assert await uow.outbox.purge(before=NOW, limit=10) == 1
             assert await uow.devices.purge(seen_before=NOW + HOUR, limit=10) == 1
             await uow.signing_keys.add_first(new_key())
         before = await self._seen(storage, ann)
@@ -477,7 +477,7 @@ def _writes(
         "outbox.bury": lambda uow: uow.outbox.bury(held, at=NOW, error=""),
         "outbox.release": lambda uow: uow.outbox.release(held),
         "outbox.retry": lambda uow: uow.outbox.retry("a", at=NOW),
-        "outbox.purge": lambda uow: uow.outbox.purge(dead_before=NOW, limit=10),
+        "outbox.purge": lambda uow: uow.outbox.purge(before=NOW, limit=10),
         "audit_log.append": lambda uow: uow.audit_log.append(LoggedIn(at=NOW, user_id=ann.id)),
         "audit_log.forget_clients": lambda uow: uow.audit_log.forget_clients(ann.id),
         "signing_keys.add_first": lambda uow: uow.signing_keys.add_first(new_key()),
