@@ -17,6 +17,7 @@ from tests.server.service import PASSWORD, SOON, eventually
 
 from identity.adapters.hashing_lane import AsyncHashingLane
 from identity.adapters.memory import FixedClock
+from identity.application.letters import Backlog
 from identity.application.ports import PoolLoad
 from identity.domain.errors import Unavailable
 from identity.entrypoints.metrics import Metrics, Sources, readings
@@ -156,15 +157,21 @@ def test_no_client_can_make_labels(server):
     )
 
 
-def test_each_worker_has_its_own(serve):
+def test_each_worker_counts_for_itself_and_tells_of_the_outbox_that_all_have(serve):
     first = two_free_ports()
-    server = serve(metrics_port=first, workers=2)
+    server = serve(metrics_port=first, workers=2, deliver_mail="false")
     both = addresses(server, count=2)
     assert sorted(both) == [f"http://127.0.0.1:{port}/metrics" for port in (first, first + 1)]
     asked = "/api/nowhere/"
     for _ in range(20):
         assert server.get(asked).status_code == 404
     unknown = {"method": "GET", "route": "-", "status": "404"}
+    server.register("john")
+    server.forgot("john")
+    for each in map(scrape, both):
+        assert each("identity_outbox_letters", queue="mail", state="waiting") == 1
+        assert each("identity_outbox_letters", queue="mail", state="dead") == 0
+        assert 0 <= each("identity_outbox_oldest_seconds", queue="mail") < SOON
     counts = [
         scrape(each).values["identity_http_requests_total"].get(tuple(sorted(unknown.items())), 0)
         for each in both
@@ -204,17 +211,6 @@ def test_who_does_not_ask_for_them_does_not_load_them():
 # Without a server
 
 
-class Queue:
-    """What waits in one queue of the outbox."""
-
-    queue = "mail"
-    waiting = 3
-    dead = 1
-
-    def __init__(self, clock):
-        self.oldest = clock.now()
-
-
 def metrics(*, backlog=None, lane=None, clock=None):
     async def empty():
         return ()
@@ -237,22 +233,31 @@ async def scraped(metrics) -> Scrape:
 
 async def test_the_outbox_is_looked_at_when_prometheus_asks():
     clock = FixedClock()
-    queue = Queue(clock)
+    put_at = clock.now()
+    webhooks = Backlog(queue="webhook:4711", waiting=3, dead=1, oldest=put_at)
+    queues = [webhooks]
 
     async def backlog():
-        return (queue,)
+        return tuple(queues)
 
-    metrics_ = metrics(backlog=backlog, clock=clock)
+    watched = metrics(backlog=backlog, clock=clock)
     clock.advance(timedelta(seconds=90))
-    seen = await scraped(metrics_)
-    assert seen("identity_outbox_letters", queue="mail", state="waiting") == 3
-    assert seen("identity_outbox_letters", queue="mail", state="dead") == 1
-    assert seen("identity_outbox_oldest_seconds", queue="mail") == 90
-    queue.oldest = None
-    assert (await scraped(metrics_))("identity_outbox_oldest_seconds", queue="mail") == 0
-    clock.advance(timedelta(seconds=-90))
-    queue.oldest = clock.now()
-    assert (await scraped(metrics_))("identity_outbox_oldest_seconds", queue="mail") == 0
+    seen = await scraped(watched)
+    assert seen.happened("identity_outbox_letters", "queue", "state") == {
+        ("webhook:4711", "waiting"): 3,
+        ("webhook:4711", "dead"): 1,
+    }
+    assert seen.happened("identity_outbox_oldest_seconds", "queue") == {"webhook:4711": 90}
+    assert seen("identity_outbox_letters", queue="mail", state="waiting") == 0
+
+    queues.clear()  # what is empty is told to be so, not left out
+    seen = await scraped(watched)
+    assert seen("identity_outbox_letters", queue="webhook:4711", state="waiting") == 0
+    assert seen("identity_outbox_oldest_seconds", queue="webhook:4711") == 0
+
+    clock.advance(timedelta(seconds=-180))  # the clock of whoever put it there is ahead
+    queues.append(webhooks)
+    assert (await scraped(watched))("identity_outbox_oldest_seconds", queue="webhook:4711") == 0
 
 
 async def test_without_the_database_all_but_the_outbox_is_told(monkeypatch):

@@ -10,7 +10,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from litestar import Litestar
 from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
 
+from identity.application.letters import Backlog
 from identity.application.ports import Schema
 from identity.container import Container, build_container
 from identity.domain.errors import Unavailable
@@ -122,8 +123,10 @@ def build_app(settings: Settings) -> Litestar:
 def _metrics(container: Container) -> Metrics:
     from identity.entrypoints.metrics import Metrics, Sources  # who does not ask for them does without
 
-    async def backlog() -> Sequence[Any]:
-        return ()
+    async def backlog() -> tuple[Backlog, ...]:
+        async with container.read()() as uow:
+            found: tuple[Backlog, ...] = await uow.outbox.backlog()
+            return found
 
     return Metrics(
         Sources(
@@ -208,7 +211,7 @@ async def _running(
                 purge_expired=container.purge_expired(),
                 rotate_keys_when_due=container.rotate_keys_when_due(),
                 seal_audit_log=container.seal_audit_log(),
-                on_delivery=None if metrics is None else functools.partial(metrics.delivery, "mail"),
+                on_delivery=None if metrics is None else metrics.delivery,
             ),
             _exposed(metrics, settings),
         ):

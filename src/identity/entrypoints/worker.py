@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from identity.application.audit import SealAuditLog
+from identity.application.courier import Outcome
 from identity.application.housekeeping import PurgeExpired
-from identity.application.outbox import DeliverMail, Outcome
+from identity.application.mail import MAIL
+from identity.application.outbox import DeliverMail
 from identity.application.signing_keys import RotateKeysWhenDue
 from identity.domain.errors import Unavailable
 
@@ -33,11 +35,11 @@ async def working(
     purge_expired: PurgeExpired,
     rotate_keys_when_due: RotateKeysWhenDue,
     seal_audit_log: SealAuditLog,
-    on_delivery: Callable[[Outcome], None] | None = None,
+    on_delivery: Callable[[str, Outcome], None] | None = None,
 ) -> AsyncIterator[None]:
     """Works in the background until the block ends. Mail that is then on its way for long is given back.
 
-    `on_delivery` is told what became of each mail.
+    `on_delivery` is told what became of each, after the queue that it was in.
     """
     stopping = asyncio.Event()
     jobs = [_repeat(job, stopping, pause=HOURLY) for job in (purge_expired, rotate_keys_when_due)]
@@ -63,7 +65,7 @@ async def _deliver(
     stopping: asyncio.Event,
     *,
     first: float,
-    on_delivery: Callable[[Outcome], None] | None,
+    on_delivery: Callable[[str, Outcome], None] | None,
 ) -> None:
     await _rest(stopping, first)
     while not stopping.is_set():
@@ -71,7 +73,7 @@ async def _deliver(
         if not outcome:
             await _rest(stopping, PAUSE)
         elif on_delivery is not None:
-            on_delivery(outcome)
+            on_delivery(MAIL, outcome)
 
 
 async def _repeat(job: Callable[[], Awaitable[object]], stopping: asyncio.Event, *, pause: float) -> None:

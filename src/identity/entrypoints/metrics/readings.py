@@ -6,32 +6,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from identity.application.letters import Backlog
+from identity.application.mail import MAIL
 from identity.application.ports import Clock, HashingLane, PoolLoad
 from identity.domain.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 2.0  # seconds that the database gets
-
-
-class Backlog(Protocol):
-    """What waits in a queue of the outbox."""
-
-    @property
-    def queue(self) -> str: ...
-    @property
-    def waiting(self) -> int: ...
-    @property
-    def dead(self) -> int: ...
-    @property
-    def oldest(self) -> datetime | None:
-        """Since when the one waits that has waited for longest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +41,7 @@ class Readings(Collector):
         self._crowd = 0
         self._failed = 0
         self._families: tuple[Metric, ...] = ()
+        self._queues = {MAIL}  # and every other that there has been something in
 
     def collect(self) -> Iterator[Metric]:
         yield from self._families
@@ -130,12 +117,14 @@ class Readings(Collector):
             log.exception("the outbox could not be looked at")
             self._failed += 1
             return ()
-        now = self._sources.clock.now()
-        for queue in backlog:
-            letters.add_metric([queue.queue, "waiting"], queue.waiting)
-            letters.add_metric([queue.queue, "dead"], queue.dead)
+        now, filled = self._sources.clock.now(), {each.queue: each for each in backlog}
+        self._queues |= filled.keys()
+        for name in sorted(self._queues):
+            queue = filled.get(name) or Backlog(queue=name, waiting=0, dead=0, oldest=None)
+            letters.add_metric([name, "waiting"], queue.waiting)
+            letters.add_metric([name, "dead"], queue.dead)
             age = (now - queue.oldest).total_seconds() if queue.oldest else 0.0
-            oldest.add_metric([queue.queue], max(age, 0.0))
+            oldest.add_metric([name], max(age, 0.0))
         return letters, oldest
 
     def _failures(self) -> Metric:

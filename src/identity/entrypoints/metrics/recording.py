@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
-from identity.application.outbox import Outcome
+from identity.application.courier import Outcome
+from identity.application.mail import MAIL
 
 LOGINS = {"/api/auth/login": "password", "/api/auth/login-code/confirm": "code"}
 REFRESH = "/api/auth/token/refresh"
-MAIL = "mail"
 UNKNOWN_METHOD = "-"
 
 _METHODS = frozenset(HTTPMethod)
