@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_FUNCTIONS = frozenset(
-    "sum max min count avg rate increase delta histogram_quantile time by without ignoring on and or unless".split()
-)
+_WORDS = {"sum", "max", "min", "count", "rate", "increase", "delta", "histogram_quantile", "time"}
 _OF_PROMETHEUS = frozenset({"job", "instance", "le"})
 """Labels that it adds itself, and that of a histogram's buckets."""
 
@@ -27,7 +25,7 @@ def named(expression: str) -> Named:
     text = re.sub(r"\b(by|without|ignoring|on)\s*\([^)]*\)", "", text)
     metrics: dict[str, set[str]] = {}
     for name, selector in re.findall(r"([a-zA-Z_:][\w:]*)\s*(\{[^}]*\})?", _without_texts(text)):
-        if name in _FUNCTIONS:
+        if name in _WORDS:
             continue
         if "_" not in name and name != "up":
             raise ValueError(f"{name} is neither a known function nor the name of a metric")

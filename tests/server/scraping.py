@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -39,8 +39,21 @@ class Scrape:
             if value
         }
 
-    def labels(self, name: str) -> set[str]:
-        return {label for labels in self.values[name] for label, _ in labels}
+    @property
+    def labels_of(self) -> dict[str, set[str]]:
+        """Of each series."""
+        return {
+            name: {label for labels in samples for label, _ in labels}
+            for name, samples in self.values.items()
+        }
+
+    def ours(self) -> Iterator[tuple[str, list[str], Any]]:
+        """The name, the labels and the family of each metric that is not one of any process."""
+        for family in self.families.values():
+            if family.name.startswith("identity"):
+                labels = list(dict.fromkeys(label for sample in family.samples for label in sample.labels))
+                suffix = "_total" if family.type == "counter" else ""
+                yield family.name + suffix, [each for each in labels if each != "le"], family
 
 
 def addresses(server: Any, *, count: int = 1) -> list[str]:

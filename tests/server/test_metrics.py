@@ -1,29 +1,31 @@
-"""What Prometheus is told: of a server that has had something to do, of one without its database, of several
-processes; and that nobody's name is in it, and no client can fill it."""
+"""What Prometheus is told by servers that have had something to do: nobody's name is in it, no client can fill
+it, and the dashboard, the alerts and the README speak of all of it and of nothing else."""
 
 from __future__ import annotations
 
-import asyncio
+import json
+import re
+import shutil
 import socket
 import subprocess
 import sys
-from datetime import timedelta
 
 import httpx
 import pytest
+import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+from tests.operation import DEPLOY, ROOT, SEARCH_PATH, blocks
+from tests.server.promql import mistakes, named
 from tests.server.scraping import Scrape, addresses, scrape
 from tests.server.service import PASSWORD, SOON, eventually
 
-from identity.adapters.hashing_lane import AsyncHashingLane
-from identity.adapters.memory import FixedClock
-from identity.application.letters import Backlog
-from identity.application.ports import PoolLoad
-from identity.domain.errors import Unavailable
-from identity.entrypoints.metrics import Metrics, Sources, readings
-
 QUICKLY = {"identity.entrypoints.worker:PAUSE": 0.05}
 LOGIN = "/api/auth/login/"
+DASHBOARD = json.loads((DEPLOY / "grafana-dashboard.json").read_text("utf-8"))
+ALERTS = "prometheus-alerts.yml"
+(GROUP,) = yaml.safe_load((DEPLOY / ALERTS).read_text("utf-8"))["groups"]
+RULES = GROUP["rules"]
+SHOWN = [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
 
 
 @pytest.fixture(scope="module")
@@ -208,91 +210,99 @@ def test_who_does_not_ask_for_them_does_not_load_them():
     assert run.stdout.split() == ["False", "True"]
 
 
-# Without a server
+# What is made of it
 
 
-def metrics(*, backlog=None, lane=None, clock=None):
-    async def empty():
-        return ()
-
-    return Metrics(
-        Sources(
-            lane=lane or AsyncHashingLane(slots=2),
-            decisions=dict,
-            pools=lambda: (PoolLoad(name="write", size=5, in_use=2, idle=1),),
-            backlog=backlog or empty,
-            clock=clock or FixedClock(),
-        )
-    )
+@pytest.mark.parametrize("expression", [*SHOWN, *(rule["expr"] for rule in RULES)])
+def test_an_expression_of_the_dashboard_or_of_an_alert_names_what_is_told(seen, expression):
+    assert mistakes(expression, seen.labels_of) == []
 
 
-async def scraped(metrics) -> Scrape:
-    text, _ = await metrics.exposed("")
-    return Scrape(text.decode())
+@pytest.mark.parametrize(
+    ("expression", "mistake"),
+    [
+        ("sum(rate(identity_login_total[5m]))", "no metric identity_login_total"),
+        ("identity_http_request_seconds", "no metric identity_http_request_seconds"),
+        ("sum by (result) (identity_logins_total)", "no label result to group by"),
+        ("identity_logins_total{result!='x'}", "no label result of identity_logins_total"),
+        (
+            "identity_logins_total{outcome='refused'} / on (queue) identity_refreshes_total",
+            "no label queue to group by",
+        ),
+    ],
+)
+def test_a_planted_mistake_in_an_expression_is_found(seen, expression, mistake):
+    assert mistakes(expression, seen.labels_of) == [mistake]
 
 
-async def test_the_outbox_is_looked_at_when_prometheus_asks():
-    clock = FixedClock()
-    put_at = clock.now()
-    webhooks = Backlog(queue="webhook:4711", waiting=3, dead=1, oldest=put_at)
-    queues = [webhooks]
+def test_the_names_by_which_the_dashboard_calls_lines_are_labels(seen):
+    for panel in DASHBOARD["panels"]:
+        for target in panel.get("targets", []):
+            labels = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            metrics, grouped_by = named(target["expr"])
+            assert labels <= (grouped_by or {"instance"}), target
+            assert metrics
 
-    async def backlog():
-        return tuple(queues)
 
-    watched = metrics(backlog=backlog, clock=clock)
-    clock.advance(timedelta(seconds=90))
-    seen = await scraped(watched)
-    assert seen.happened("identity_outbox_letters", "queue", "state") == {
-        ("webhook:4711", "waiting"): 3,
-        ("webhook:4711", "dead"): 1,
+def test_the_dashboard_shows_all_that_is_told(seen):
+    shown = {name for expression in SHOWN for name in named(expression).metrics}
+    assert {re.sub("_(bucket|sum|count)$", "", name) for name in seen.values} == {
+        re.sub("_(bucket|sum|count)$", "", name) for name in shown
     }
-    assert seen.happened("identity_outbox_oldest_seconds", "queue") == {"webhook:4711": 90}
-    assert seen("identity_outbox_letters", queue="mail", state="waiting") == 0
-
-    queues.clear()  # what is empty is told to be so, not left out
-    seen = await scraped(watched)
-    assert seen("identity_outbox_letters", queue="webhook:4711", state="waiting") == 0
-    assert seen("identity_outbox_oldest_seconds", queue="webhook:4711") == 0
-
-    clock.advance(timedelta(seconds=-180))  # the clock of whoever put it there is ahead
-    queues.append(webhooks)
-    assert (await scraped(watched))("identity_outbox_oldest_seconds", queue="webhook:4711") == 0
+    assert {panel["id"] for panel in DASHBOARD["panels"]} == set(range(1, len(DASHBOARD["panels"]) + 1))
 
 
-async def test_without_the_database_all_but_the_outbox_is_told(monkeypatch):
-    monkeypatch.setattr(readings, "PATIENCE", 0.01)
-
-    async def down():
-        raise Unavailable("the database cannot be reached")
-
-    async def silent():
-        await asyncio.sleep(SOON)
-
-    async def broken():
-        raise ZeroDivisionError
-
-    for backlog in (down, silent, broken):
-        without = metrics(backlog=backlog)
-        for count in (1, 2):
-            seen = await scraped(without)
-            assert seen("identity_scrape_errors_total") == count
-            assert "identity_outbox_letters" not in seen.values
-            assert seen("identity_database_connections", pool="write", state="in_use") == 2
-            assert seen("identity_database_connections", pool="write", state="idle") == 1
-            assert seen("identity_hashing_slots") == 2
+def test_an_alert_says_what_it_is_about_by_labels_that_its_expression_leaves(seen):
+    assert len({rule["alert"] for rule in RULES}) == len(RULES)
+    for rule in RULES:
+        used = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+        kept = set(", ".join(re.findall(r"\bby \(([^)]*)\)", rule["expr"])).split(", "))
+        of_metrics = (seen.labels_of.get(each, set()) for each in named(rule["expr"]).metrics)
+        assert used <= (kept if "by (" in rule["expr"] else {"instance"}.union(*of_metrics)), rule["alert"]
 
 
-async def test_the_lane_is_looked_at_when_prometheus_asks_and_a_crowd_counts_as_refused_by_it():
-    lane = AsyncHashingLane(slots=2)
-    watched = metrics(lane=lane)
-    async with lane.turn():
-        seen = await scraped(watched)
-        assert seen("identity_hashing_in_use") == 1
-        with pytest.raises(Unavailable):
-            async with lane.turn(until=0.0):
-                pytest.fail("it is too late")
-    watched.crowd()
-    watched.crowd()
-    seen = await scraped(watched)
-    assert (seen("identity_hashing_in_use"), seen("identity_hashing_refused_total")) == (0, 3)
+def promtool(*arguments):
+    command = shutil.which("promtool", path=SEARCH_PATH)
+    if not command:
+        pytest.skip("promtool is not installed; the document says when it was tried")
+    done = subprocess.run([command, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_the_alerts():
+    promtool("check", "rules", str(DEPLOY / ALERTS))
+
+
+def test_the_readme_has_each_metric_with_its_labels_and_what_it_means(seen):
+    _, _, section = (ROOT / "README.md").read_text("utf-8").partition("\n## Metrics\n")
+    section = section.partition("\n## ")[0]
+    rows = [
+        tuple(cell.strip() for cell in line.strip("|").split(" | "))
+        for line in section.splitlines()
+        if line.startswith("| `")
+    ]
+    assert rows == [
+        (
+            f"`{name}`",
+            ", ".join(f"`{label}`" for label in labels),
+            family.documentation,
+        )
+        for name, labels, family in seen.ours()
+    ]
+    (sample,) = re.findall(r"^```text\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    for line in sample.splitlines():
+        name, selector = re.fullmatch(r"(\w+)(?:{(.*)})? [0-9.e+-]+", line).groups()
+        assert set(re.findall(r"(\w+)=", selector or "")) == seen.labels_of[name]
+
+
+def test_prometheus_takes_the_configuration_of_the_document(tmp_path):
+    (block,) = blocks("Metrics", "yaml")
+    (job,) = yaml.safe_load(block)["scrape_configs"]
+    assert job["job_name"] == "identity"  # as the alerts have it
+    assert {label: text for rule in RULES for label, text in re.findall(r'(job)="(\w+)"', rule["expr"])} == {
+        "job": "identity"
+    }
+    (tmp_path / ALERTS).write_text((DEPLOY / ALERTS).read_text("utf-8"), encoding="utf-8")
+    file = tmp_path / "prometheus.yml"
+    file.write_text(block, encoding="utf-8")
+    promtool("check", "config", str(file))
