@@ -29,6 +29,7 @@ LAW: dict[str, tuple[set[str], set[str]]] = {
         {"adapters.sql", "application", "domain"},
         {"sqlalchemy", "alembic", "aiosqlite", "asyncpg", "asyncmy"},
     ),
+    "adapters.http_webhooks": ({"adapters.http_webhooks", "application", "domain"}, {"httpcore"}),
     "adapters.*": ({"adapters.*", "application", "domain"}, set()),
     "adapters": (set(), set()),
     "testing": ({"testing", "application", "domain"}, {"pytest", "hypothesis"}),

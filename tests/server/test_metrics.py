@@ -1,5 +1,5 @@
-"""What Prometheus is told by servers that have had something to do: nobody's name is in it, no client can fill
-it, and the dashboard, the alerts and the README speak of all of it and of nothing else."""
+"""What Prometheus is told by servers that have had something to do: nobody's name is in it, no client can
+fill it, and the dashboard, the alerts and the README speak of all of it and of nothing else."""
 
 from __future__ import annotations
 

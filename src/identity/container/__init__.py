@@ -92,6 +92,13 @@ from identity.application.user_administration import (
     VerifyUserEmail,
 )
 from identity.application.verification import RequestVerification, VerifyEmail
+from identity.application.webhooks import (
+    WEBHOOK_SCHEDULE,
+    AnnounceEvents,
+    RetryWebhooks,
+    ShowEndpoints,
+    TryEndpoint,
+)
 from identity.container.hashing import (
     argon2_of,
     hasher_kind,
@@ -109,6 +116,7 @@ from identity.container.mailing import (
 )
 from identity.container.passwords import common_passwords_kind, password_policy
 from identity.container.third_party import third_party
+from identity.container.webhooks import are_wanted, deliveries, endpoints, webhook_sender
 from identity.domain.audit_seal import SealingKey
 from identity.domain.login_code import CodeDigests
 from identity.domain.one_time_token import Purpose
@@ -200,8 +208,16 @@ class Container(DeclarativeContainer):
         memory=Singleton(MemoryStorage),
         sql=Singleton(sql_storage, settings),
     )
-    begin = storage.provided.begin
     read = storage.provided.read
+    secret = Singleton(service_secret, settings)
+    endpoints = Singleton(endpoints, settings, secret)
+    begin = Selector(
+        Singleton(are_wanted, settings),
+        no=storage.provided.begin,
+        yes=Singleton(
+            AnnounceEvents, begin=storage.provided.begin, endpoints=endpoints, randomness=randomness
+        ),
+    )
     schema = Selector(
         Singleton(storage_kind, settings),
         memory=Singleton(MemorySchema),
@@ -234,7 +250,6 @@ class Container(DeclarativeContainer):
         least=values.LEAST_MEMORY_COST,
         most=Singleton(most_memory_cost, settings),
     )
-    secret = Singleton(service_secret, settings)
     stored_limits = Selector(
         Singleton(storage_kind, settings),
         memory=Singleton(MemoryRateLimiter),
@@ -553,6 +568,21 @@ class Container(DeclarativeContainer):
         mailer=mailer,
         clock=clock,
     )
+    webhook_sender = Singleton(webhook_sender, settings)
+    webhook_courier = Singleton(
+        Courier,
+        read=read,
+        begin=begin,
+        clock=clock,
+        randomness=randomness,
+        schedule=Object(WEBHOOK_SCHEDULE),
+    )
+    deliver_webhooks = Singleton(
+        deliveries, endpoints, courier=webhook_courier, sender=webhook_sender, clock=clock
+    )
+    try_endpoint = Singleton(TryEndpoint, sender=webhook_sender, clock=clock, randomness=randomness)
+    show_endpoints = Singleton(ShowEndpoints, read=read, endpoints=endpoints)
+    retry_webhooks = Singleton(RetryWebhooks, read=read, retry_letter=retry_letter)
     sealing_key = Singleton(sealing_key, secret)
     previous_sealing_key = Singleton(previous_sealing_key, settings)
     seal_audit_log = Singleton(

@@ -25,7 +25,7 @@ from identity.domain.errors import Unavailable
 from identity.entrypoints.http.app import create_app
 from identity.entrypoints.http.connection import LimitedProtocol
 from identity.entrypoints.logs import configure_logging
-from identity.entrypoints.worker import working
+from identity.entrypoints.worker import Delivery, working
 from identity.settings import Settings, SettingsError, describe
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ async def prepare(container: Container) -> None:
     """Finds what can be found wrong before a socket is opened, and migrates an embedded database.
 
     Raises:
-        SettingsError: the hasher, mailer or a template cannot be used, or the keys' secret is missing.
+        SettingsError: the hasher, mailer or a template cannot be used, the keys' secret is missing, or a
+            webhook is for events that there are not.
         SchemaOutdated: the schema is old, and migrating is left to `identity migrate`.
         SchemaTooNew: a newer version has migrated it.
         UnreadableKey: the signing keys do not open with this secret.
@@ -67,6 +68,7 @@ async def prepare(container: Container) -> None:
             )
         await schema.upgrade()
     await _find_secret(container)
+    container.endpoints()
     await container.keyring().signing()
 
 
@@ -197,7 +199,9 @@ async def _running(
     container: Container, settings: Settings, metrics: Metrics | None, app: Litestar
 ) -> AsyncIterator[None]:
     _announce_stop(app, delay=settings.shutdown_delay.total_seconds())
-    deliver_mail = container.deliver_mail() if settings.deliver_mail else None
+    deliveries: list[Delivery] = []
+    if settings.deliver_mail:
+        deliveries = [container.deliver_mail(), *container.deliver_webhooks()]
     try:
         # Not left to the first request: by then the keys may be sealed under a secret that comes after ours.
         with contextlib.suppress(Unavailable):
@@ -207,7 +211,7 @@ async def _running(
         gc.freeze()
         async with (
             working(
-                deliver_mail=deliver_mail,
+                deliveries=deliveries,
                 purge_expired=container.purge_expired(),
                 rotate_keys_when_due=container.rotate_keys_when_due(),
                 seal_audit_log=container.seal_audit_log(),

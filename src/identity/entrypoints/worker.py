@@ -1,54 +1,61 @@
-"""What runs beside the requests: delivering mail, throwing away what is over, the next signing key, and
-sealing the audit log."""
+"""What runs beside the requests: delivering mail and webhooks, throwing away what is over, the next signing
+key, and sealing the audit log."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Protocol, TypeVar
 
 from identity.application.audit import SealAuditLog
 from identity.application.courier import Outcome
 from identity.application.housekeeping import PurgeExpired
-from identity.application.mail import MAIL
-from identity.application.outbox import DeliverMail
 from identity.application.signing_keys import RotateKeysWhenDue
 from identity.domain.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-LANES = 4  # mails on their way at once, so that a slow recipient does not hold up the others
+LANES = 4  # of each kind on their way at once, so that a slow recipient does not hold up the others
 PAUSE = 2.0  # seconds a lane rests when nothing is due
 HOURLY = 3600.0  # seconds
 EVERY_MINUTE = 60.0  # seconds
-PATIENCE = 5.0  # seconds a mail on its way gets to finish when the process stops
+PATIENCE = 5.0  # seconds what is on its way gets to finish when the process stops
+
+
+T = TypeVar("T")
+
+
+class Delivery(Protocol):
+    """Sends what has been due the longest in its queue; `None` when nothing is due."""
+
+    @property
+    def queue(self) -> str: ...
+    async def __call__(self) -> Outcome | None: ...
 
 
 @contextlib.asynccontextmanager
 async def working(
     *,
-    deliver_mail: DeliverMail | None,
+    deliveries: Iterable[Delivery],
     purge_expired: PurgeExpired,
     rotate_keys_when_due: RotateKeysWhenDue,
     seal_audit_log: SealAuditLog,
     on_delivery: Callable[[str, Outcome], None] | None = None,
 ) -> AsyncIterator[None]:
-    """Works in the background until the block ends. Mail that is then on its way for long is given back.
+    """Works in the background until the block ends. What is then on its way for long is given back.
 
-    `on_delivery` is told what became of each, after the queue that it was in.
+    `on_delivery` is told of which queue something was, and what became of it.
     """
     stopping = asyncio.Event()
     jobs = [_repeat(job, stopping, pause=HOURLY) for job in (purge_expired, rotate_keys_when_due)]
     jobs.append(_repeat(seal_audit_log, stopping, pause=EVERY_MINUTE))
-    if deliver_mail is not None:
-        jobs += [
-            _deliver(deliver_mail, stopping, first=lane * PAUSE / LANES, on_delivery=on_delivery)
-            for lane in range(LANES)
-        ]
+    jobs += [
+        _deliver(delivery, stopping, first=lane * PAUSE / LANES, on_delivery=on_delivery)
+        for delivery in deliveries
+        for lane in range(LANES)
+    ]
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         yield
@@ -61,7 +68,7 @@ async def working(
 
 
 async def _deliver(
-    deliver_mail: DeliverMail,
+    deliver: Delivery,
     stopping: asyncio.Event,
     *,
     first: float,
@@ -69,11 +76,11 @@ async def _deliver(
 ) -> None:
     await _rest(stopping, first)
     while not stopping.is_set():
-        outcome = await _attempt(deliver_mail)
+        outcome = await _attempt(deliver)
         if not outcome:
             await _rest(stopping, PAUSE)
         elif on_delivery is not None:
-            on_delivery(MAIL, outcome)
+            on_delivery(deliver.queue, outcome)
 
 
 async def _repeat(job: Callable[[], Awaitable[object]], stopping: asyncio.Event, *, pause: float) -> None:

@@ -267,6 +267,17 @@ class Settings(Struct, frozen=True, kw_only=True):
         "Networks of the proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8, separated by commas.",
         values.networks,
     ] = ()
+    webhook_url: Annotated[
+        tuple[str, ...],
+        "Who is told of events: a URL, after it the kinds of events, all if none are named, separated by "
+        "spaces; several separated by commas.",
+        values.webhooks,
+    ] = ()
+    webhook_private: Annotated[
+        bool,
+        "Let webhooks go to private addresses too, such as 10.0.0.0/8 and localhost, and without TLS.",
+        values.boolean,
+    ] = False
     templates: Annotated[
         Path | None,
         "Directory of mail templates that replace the built-in ones, or add languages.",
@@ -411,6 +422,8 @@ def describe(settings: Settings) -> list[Row]:
 
 def _shown(settings: Settings, name: str) -> str:
     text = as_text(getattr(settings, name))
+    if name == "webhook_url":
+        return values.without_paths(text)
     return values.without_credentials(text) if name in {"database_url", "mail_url"} else text
 
 

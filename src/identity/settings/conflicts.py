@@ -69,6 +69,12 @@ def conflicts(settings: Settings, given: Set[str]) -> Iterator[tuple[set[str], s
             {"login_free_failures", "login_failures"},
             "IDENTITY_LOGIN_FREE_FAILURES must not be more than IDENTITY_LOGIN_FAILURES",
         )
+    if not settings.webhook_private and any(map(_is_inside, settings.webhook_url)):
+        yield (
+            {"webhook_url", "webhook_private"},
+            "IDENTITY_WEBHOOK_URL has an http:// URL or a private address, which takes "
+            "IDENTITY_WEBHOOK_PRIVATE=true",
+        )
     yield from _of_the_metrics(settings)
 
 
@@ -85,3 +91,8 @@ def _of_the_metrics(settings: Settings) -> Iterator[tuple[set[str], str]]:
             "IDENTITY_METRICS_PORT, and the ports after it for further IDENTITY_WORKERS, must differ from "
             "IDENTITY_PORT",
         )
+
+
+def _is_inside(webhook: str) -> bool:
+    url = urlsplit(webhook.split(maxsplit=1)[0])
+    return url.scheme != "https" or values.is_private(url.hostname or "")

@@ -278,6 +278,24 @@ def origins(text: str) -> tuple[str, ...]:
     return found
 
 
+def webhooks(text: str) -> tuple[str, ...]:
+    """Each a URL, and after spaces the kinds of events that it is told of."""
+    found = tuple(" ".join(part.split()) for part in text.split(",") if part.strip())
+    for endpoint in found:
+        url, *kinds = endpoint.split()
+        match = _HTTP_URL.fullmatch(url)
+        if not match or (match["extra"] or "").startswith("#") or not _has_usable_port(match):
+            raise ValueError(
+                "must be https:// URLs with host[:port][/path][?query], separated by commas, and after each "
+                "the kinds of events that it is told of, if not of all"
+            )
+        if not all(re.fullmatch("[A-Z][A-Za-z]+", kind) for kind in kinds):
+            raise ValueError("has after a URL what is no kind of event, such as UserRegistered")
+    if len({endpoint.split()[0] for endpoint in found}) < len(found):
+        raise ValueError("has one URL twice")
+    return found
+
+
 def listen_address(text: str) -> str:
     try:
         ipaddress.ip_address(text)
@@ -289,6 +307,14 @@ def listen_address(text: str) -> str:
 
 def scheme(url: str) -> str:
     return url.partition(":")[0]
+
+
+def is_private(host: str) -> bool:
+    """Whether the host of a URL is plainly none of the public internet."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost"
 
 
 def is_loopback(host: str) -> bool:
@@ -312,6 +338,11 @@ def as_text(value: object) -> str:
                 return f"{value // size}{unit}"
         return f"{value.total_seconds():g}s"
     return "" if value is None else str(value)
+
+
+def without_paths(urls: str) -> str:
+    """Hides what may be a token of the receiver's."""
+    return re.sub(r"(://[^/?,\s]+[/?])[^,\s]+", rf"\1{HIDDEN}", urls)
 
 
 def without_credentials(url: str) -> str:

@@ -28,6 +28,7 @@ from identity.entrypoints.cli.running import (
     settings_of,
 )
 from identity.entrypoints.cli.users import reset_link, users
+from identity.entrypoints.cli.webhooks import webhooks
 
 if TYPE_CHECKING:
     from identity.application.calibration import Measurement
@@ -56,7 +57,7 @@ def main(context: click.Context, config: Path | None) -> None:
 @main.command()
 @click.pass_obj
 def serve(config: Path | None) -> None:
-    """Answer HTTP requests, and deliver mail beside them."""
+    """Answer HTTP requests, and deliver mail and webhooks beside them."""
     settings = settings_of(config)
     from identity.entrypoints import logs, server
 
@@ -156,23 +157,26 @@ def _open_superuser(settings: Settings, username: str, email: str, password: str
     run(settings, register)
 
 
-@main.command("deliver-mail", short_help="Deliver the mail that waits in the outbox.")
+@main.command("deliver-mail", short_help="Deliver the mail and webhooks that wait in the outbox.")
 @click.option("--once", is_flag=True, help="Stop when nothing more is due.")
 @click.pass_obj
 def deliver_mail(config: Path | None, once: bool) -> None:
-    """Deliver the mail that waits in the outbox, as a process of its own."""
+    """Deliver the mail and webhooks that wait in the outbox, as a process of its own."""
     settings = settings_of(config)
     from identity.entrypoints import logs, server
     from identity.entrypoints.worker import working
 
     logs.configure_logging(settings.log_format)
 
-    async def deliver_due(container: Container) -> Counter[str]:
+    async def deliver_due(container: Container) -> tuple[Counter[str], Counter[str]]:
         await ready(container)
-        deliver, outcomes = container.deliver_mail(), Counter[str]()
-        while outcome := await deliver():
-            outcomes[outcome.value] += 1
-        return outcomes
+        mails, webhooks = Counter[str](), Counter[str]()
+        while outcome := await container.deliver_mail()():
+            mails[outcome.value] += 1
+        for deliver in container.deliver_webhooks():
+            while outcome := await deliver():
+                webhooks[outcome.value] += 1
+        return mails, webhooks
 
     async def deliver_for_ever(container: Container) -> None:
         await ready(container)
@@ -180,7 +184,7 @@ def deliver_mail(config: Path | None, once: bool) -> None:
         for number in server.STOPPING_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         async with working(
-            deliver_mail=container.deliver_mail(),
+            deliveries=(container.deliver_mail(), *container.deliver_webhooks()),
             purge_expired=container.purge_expired(),
             rotate_keys_when_due=container.rotate_keys_when_due(),
             seal_audit_log=container.seal_audit_log(),
@@ -188,13 +192,18 @@ def deliver_mail(config: Path | None, once: bool) -> None:
             await stopping.wait()
 
     if once:
-        outcomes = run(settings, deliver_due)
-        counts = (f"{outcomes[word]} {word}" for word in ("sent", "dropped", "deferred", "dead"))
-        click.echo(f"Mails: {', '.join(counts)}.")
-        if outcomes["deferred"] or outcomes["dead"]:
+        mails, webhooks = run(settings, deliver_due)
+        click.echo(f"Mails: {_counts(mails)}.")
+        if settings.webhook_url:
+            click.echo(f"Webhooks: {_counts(webhooks)}.")
+        if any(outcomes["deferred"] or outcomes["dead"] for outcomes in (mails, webhooks)):
             sys.exit(EX_TEMPFAIL)
     else:
         run(settings, deliver_for_ever)
+
+
+def _counts(outcomes: Counter[str]) -> str:
+    return ", ".join(f"{outcomes[word]} {word}" for word in ("sent", "dropped", "deferred", "dead"))
 
 
 @main.command("mail-test", short_help="Send a test mail.")
@@ -300,6 +309,7 @@ def calibrate(config: Path | None, within: int, as_json: bool) -> None:
 
 main.add_command(keys)
 main.add_command(users)
+main.add_command(webhooks)
 main.add_command(reset_link)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from identity.entrypoints.cli.running import EX_CONFIG, EX_DATAERR, fail, print_json, ready, run, settings_of
+from identity.entrypoints.cli.tables import print_table, shown, time_of
 
 if TYPE_CHECKING:
     from identity.application.administration import UserDetails
@@ -65,10 +66,10 @@ def list_users(config: Path | None, prefix: str, limit: int, after: str, as_json
         print_json([_account(user) for user in found])
     else:
         rows = [
-            (str(user.id), user.username.value, user.email.value, _state(user), _time(user.last_login_at))
+            (str(user.id), user.username.value, user.email.value, _state(user), time_of(user.last_login_at))
             for user in found
         ]
-        _print_table(("ID", "USERNAME", "E-MAIL", "STATE", "LAST LOGIN"), rows)
+        print_table(("ID", "USERNAME", "E-MAIL", "STATE", "LAST LOGIN"), rows)
     if more:
         click.echo(f"There are more: --after {more}", err=True)
 
@@ -90,14 +91,14 @@ def show(config: Path | None, user: str, as_json: bool) -> None:
         return
     for name, value in _account(details.user).items():
         text = ("yes" if value else "no") if isinstance(value, bool) else str(value or "-")
-        click.echo(f"{name.replace('_', ' ') + ':':<20} {_shown(text)}")
+        click.echo(f"{name.replace('_', ' ') + ':':<20} {shown(text)}")
     click.echo("\nSessions")
-    _print_table(
+    print_table(
         ("BEGUN", "LAST USED", "STATE", "ADDRESS", "PROGRAM"),
         [
             (
-                _time(each.created_at),
-                _time(each.last_used_at),
+                time_of(each.created_at),
+                time_of(each.last_used_at),
                 "live" if each.id in details.live else "over",
                 each.client.address,
                 each.client.user_agent,
@@ -106,11 +107,11 @@ def show(config: Path | None, user: str, as_json: bool) -> None:
         ],
     )
     click.echo("\nEvents")
-    _print_table(
+    print_table(
         ("AT", "KIND", "BY", "ADDRESS"),
         [
             (
-                _time(event.at),
+                time_of(event.at),
                 event.kind,
                 event.actor.role.value + (f" {event.actor.user_id}" if event.actor.user_id else ""),
                 event.client.address,
@@ -262,7 +263,7 @@ def _with_user(config: Path | None, name: str, act: Act[T]) -> T:
     try:
         return run(settings, work)
     except AccountNotFound:
-        fail(EX_DATAERR, f"there is no account {_shown(name)}")
+        fail(EX_DATAERR, f"there is no account {shown(name)}")
     except LastSuperuser as refusal:
         fail(EX_DATAERR, f"the last superuser cannot be {refusal.fate}")
     except AccountClosed:
@@ -346,21 +347,5 @@ def _iso(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="seconds")
 
 
-def _time(at: datetime | None) -> str:
-    return "-" if at is None else f"{at:%Y-%m-%d %H:%M}"
-
-
 def _named(user: User) -> str:
-    return f"{_shown(user.username.value)} ({user.id})"
-
-
-def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = [titles, *([_shown(cell) or "-" for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(titles))]
-    for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _shown(text: str) -> str:
-    """What comes from strangers must not move the cursor, or forge a line."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return f"{shown(user.username.value)} ({user.id})"
