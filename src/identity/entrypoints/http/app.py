@@ -47,6 +47,7 @@ from identity.entrypoints.http.headers import add_headers, request_id
 from identity.entrypoints.http.language import Languages, provide_language
 from identity.entrypoints.http.openapi import complete, openapi_config
 from identity.entrypoints.http.refresh_cookie import RefreshCookie
+from identity.entrypoints.http.single_page_app import SinglePageApp, answer
 
 ROUTES = [
     registration.register,
@@ -107,6 +108,7 @@ class Application(Litestar):
     """
 
     logs_requests = False
+    single_page_app: SinglePageApp | None = None
 
     async def __call__(
         self,
@@ -121,9 +123,17 @@ class Application(Litestar):
         _make_known(http)
         logs.request.set(partial(request_id, http))
         if self.logs_requests:
-            await logged(super().__call__, http, cast("Receive", receive), cast("Send", send))
+            await logged(self._answer, http, cast("Receive", receive), cast("Send", send))
         else:
+            await self._answer(http, cast("Receive", receive), cast("Send", send))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http = cast("HTTPScope", scope)
+        file = self.single_page_app.file(http) if self.single_page_app else None
+        if file is None:
             await super().__call__(scope, receive, send)
+        else:
+            await answer(file, http, send)
 
 
 def _make_known(scope: HTTPScope) -> None:
@@ -222,6 +232,7 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         debug=False,
     )
     app.logs_requests = settings.access_log
+    app.single_page_app = SinglePageApp(settings.app_dir) if settings.app_dir else None
     complete(app, policy=container.judge_password().policy)
     provide_in_turn(app)
     return app
