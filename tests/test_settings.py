@@ -423,6 +423,33 @@ def test_a_file_of_common_passwords_can_be_read_and_is_utf_8(tmp_path: Path):
     )
 
 
+def test_an_app_directory_has_an_index(tmp_path: Path):
+    for there in (tmp_path, tmp_path / "nowhere"):
+        message = (
+            f'IDENTITY_APP_DIR must be bundled, or a directory with an index.html, which "{there}" is not'
+        )
+        assert problems(APP_DIR=str(there)) == (message,)
+    (tmp_path / "index.html").touch()
+    assert load(APP_DIR=str(tmp_path)).app_dir == tmp_path
+
+
+def test_the_bundled_app_is_that_of_the_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("identity.settings.values.BUNDLED_APP", tmp_path)
+    message = "IDENTITY_APP_DIR is bundled, but this installation was built without the app"
+    assert problems(APP_DIR="bundled") == (message,)
+    (tmp_path / "index.html").touch()
+    assert load(APP_DIR="bundled").app_dir == tmp_path
+
+
+def test_links_lead_to_the_app_that_is_answered_beside_the_api_unless_another_is_named(tmp_path: Path):
+    (tmp_path / "index.html").touch()
+    served = {"APP_DIR": str(tmp_path), "PUBLIC_URL": "https://id.example.com"}
+    assert load(**served).frontend_url == "https://id.example.com"
+    assert load(APP_DIR=str(tmp_path)).frontend_url == "http://127.0.0.1:8000"
+    assert load(**served, FRONTEND_URL="https://app.example.com").frontend_url == "https://app.example.com"
+    assert load(PUBLIC_URL="https://id.example.com").frontend_url == "http://localhost:3000"
+
+
 def test_templates_must_be_a_directory_that_exists(tmp_path: Path):
     assert load(TEMPLATES=str(tmp_path)).templates == tmp_path
 

@@ -122,7 +122,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     )
     issuer: Annotated[str, "The iss claim of every token; IDENTITY_PUBLIC_URL if unset.", values.line] = ""
     audience: Annotated[str, "The aud claim of every access token.", values.line] = "identity"
-    frontend_url: Annotated[str, "URL of the single-page app.", values.http_url] = "http://localhost:3000"
+    app_dir: Annotated[
+        Path | None,
+        "Directory of a built single-page app to answer at /, or bundled for the one that this installation "
+        "was built with.",
+        values.app_directory,
+    ] = None
+    frontend_url: Annotated[
+        str,
+        "URL of the single-page app; IDENTITY_PUBLIC_URL if IDENTITY_APP_DIR is set and this is not.",
+        values.http_url,
+    ] = "http://localhost:3000"
     reset_url: Annotated[
         str, "Link mailed to reset a password; {frontend} is IDENTITY_FRONTEND_URL.", values.link_url
     ] = "{frontend}/reset-password/{uidb64}/{token}"
@@ -388,6 +398,8 @@ class Settings(Struct, frozen=True, kw_only=True):
             except ValueError as error:
                 problems.append(f"IDENTITY_SECRET_FILE {error}")
 
+        if "app_dir" in read and "frontend_url" not in given:
+            read["frontend_url"] = read.get("public_url", cls(**read).public_url)
         settings = cls(**read)
         problems += (line for names, line in conflicts(settings, given) if not wrong.intersection(names))
         if problems:

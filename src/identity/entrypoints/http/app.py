@@ -48,6 +48,7 @@ from identity.entrypoints.http.language import Languages, provide_language
 from identity.entrypoints.http.observing import Observer, observed
 from identity.entrypoints.http.openapi import complete, openapi_config
 from identity.entrypoints.http.refresh_cookie import RefreshCookie
+from identity.entrypoints.http.single_page_app import SinglePageApp, answer
 
 ROUTES = [
     registration.register,
@@ -108,6 +109,7 @@ class Application(Litestar):
     """
 
     observers: tuple[Observer, ...] = ()
+    single_page_app: SinglePageApp | None = None
 
     async def __call__(
         self,
@@ -123,14 +125,22 @@ class Application(Litestar):
         logs.request.set(partial(request_id, http))
         if self.observers:
             await observed(
-                super().__call__,
+                self._answer,
                 http,
                 cast("Receive", receive),
                 cast("Send", send),
                 observers=self.observers,
             )
         else:
+            await self._answer(http, cast("Receive", receive), cast("Send", send))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http = cast("HTTPScope", scope)
+        file = self.single_page_app.file(http) if self.single_page_app else None
+        if file is None:
             await super().__call__(scope, receive, send)
+        else:
+            await answer(file, http, send)
 
 
 def _make_known(scope: HTTPScope) -> None:
@@ -241,6 +251,7 @@ def create_app(
         debug=False,
     )
     app.observers = (*([log_request] if settings.access_log else []), *observers)
+    app.single_page_app = SinglePageApp(settings.app_dir) if settings.app_dir else None
     complete(app, policy=container.judge_password().policy)
     provide_in_turn(app)
     return app
