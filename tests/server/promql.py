@@ -5,7 +5,19 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_WORDS = {"sum", "max", "min", "count", "rate", "increase", "delta", "histogram_quantile", "time"}
+_WORDS = {
+    "sum",
+    "max",
+    "min",
+    "count",
+    "rate",
+    "increase",
+    "delta",
+    "histogram_quantile",
+    "time",
+    "vector",
+    "or",
+}
 _OF_PROMETHEUS = frozenset({"job", "instance", "le"})
 """Labels that it adds itself, and that of a histogram's buckets."""
 

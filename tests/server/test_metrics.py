@@ -14,10 +14,14 @@ import httpx
 import pytest
 import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
-from tests.operation import DEPLOY, ROOT, SEARCH_PATH, blocks
+from tests.operation import DEPLOY, ROOT, SEARCH_PATH, Shell, blocks, replaced
 from tests.server.promql import mistakes, named
 from tests.server.scraping import Scrape, addresses, scrape
 from tests.server.service import PASSWORD, SOON, eventually
+
+from identity.application.courier import Outcome
+from identity.application.throttling import Buckets, Request
+from identity.domain.session import Client
 
 QUICKLY = {"identity.entrypoints.worker:PAUSE": 0.05}
 LOGIN = "/api/auth/login/"
@@ -284,7 +288,7 @@ def test_the_readme_has_each_metric_with_its_labels_and_what_it_means(seen):
     assert rows == [
         (
             f"`{name}`",
-            ", ".join(f"`{label}`" for label in labels),
+            ", ".join(f"`{label}`" for label in labels) or "none",
             family.documentation,
         )
         for name, labels, family in seen.ours()
@@ -293,6 +297,25 @@ def test_the_readme_has_each_metric_with_its_labels_and_what_it_means(seen):
     for line in sample.splitlines():
         name, selector = re.fullmatch(r"(\w+)(?:{(.*)})? [0-9.e+-]+", line).groups()
         assert set(re.findall(r"(\w+)=", selector or "")) == seen.labels_of[name]
+
+
+def test_the_readme_has_each_outcome_each_limit_and_each_figure_of_the_process(seen):
+    _, _, section = (ROOT / "README.md").read_text("utf-8").partition("\n## Metrics\n")
+    told = {" ".join(words.split()) for words in re.findall(r"`([^`]+)`", section.partition("\n## ")[0])}
+    outcomes = {dict(labels)["outcome"] for labels in seen.values["identity_logins_total"]}
+    client = Client(address="192.0.2.7")
+    limits = {bucket.limit for bucket in Buckets(key=b"a key").of_login("john", client)} | set(Request)
+    assert outcomes | limits | {"notice"} | set(Outcome) <= told
+    assert {name for name in seen.values if name.startswith("process_")} <= told
+
+
+def test_the_settings_for_two_replicas_are_those_of_the_document(tmp_path):
+    (block,) = blocks("Metrics")
+    folder = tmp_path / "units"
+    Shell(tmp_path / "shell").run(replaced(block, {"/etc/systemd/system": folder}))
+    (file,) = folder.glob("*/*.conf")
+    assert file.parent.name == "identity@.service.d"
+    assert file.read_text("utf-8") == "[Service]\nEnvironment=IDENTITY_METRICS_PORT=1%i\n"
 
 
 def test_prometheus_takes_the_configuration_of_the_document(tmp_path):
