@@ -198,6 +198,12 @@ class TestAPlantedViolation:
                 "identity.adapters.sql",
             ),
             ("entrypoints.http.app", "import sqlalchemy", "sqlalchemy"),
+            ("entrypoints.worker", "import prometheus_client", "prometheus_client"),
+            (
+                "entrypoints.metrics.readings",
+                "from identity.container import Container",
+                "identity.container.Container",
+            ),
             ("", "import identity.domain", "identity.domain"),
         ],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from datetime import timedelta
 
 import pytest
@@ -13,8 +14,12 @@ from identity.adapters.hashing_lane import AsyncHashingLane
 from identity.adapters.memory import FixedClock
 from identity.application.letters import Backlog
 from identity.application.ports import PoolLoad
+from identity.container import build_container
 from identity.domain.errors import Unavailable
+from identity.domain.secrets import Secret
 from identity.entrypoints.metrics import Metrics, Sources, readings
+from identity.entrypoints.server import metrics_of
+from identity.settings import Settings
 
 
 def metrics(*, backlog=None, lane=None, clock=None):
@@ -87,6 +92,23 @@ async def test_without_the_database_all_but_the_outbox_is_told(monkeypatch):
             assert seen("identity_database_connections", pool="write", state="in_use") == 2
             assert seen("identity_database_connections", pool="write", state="idle") == 1
             assert seen("identity_hashing_slots") == 2
+
+
+async def test_a_service_whose_database_is_gone_tells_the_rest():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"postgresql://identity@127.0.0.1:{nobody.getsockname()[1]}/identity"
+        container = build_container(
+            Settings(database_url=url, secret=Secret("s" * 32), metrics_port=0, database_connections=3)
+        )
+        try:
+            seen = await scraped(metrics_of(container))
+        finally:
+            await container.storage().dispose()
+    assert seen("identity_scrape_errors_total") == 1
+    assert seen("identity_database_pool_size", pool="read") == 3
+    assert seen("identity_database_connections", pool="read", state="in_use") == 0
+    assert "identity_outbox_letters" not in seen.values
 
 
 async def test_the_lane_is_looked_at_when_prometheus_asks_and_a_crowd_counts_as_refused_by_it():

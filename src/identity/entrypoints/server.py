@@ -113,7 +113,7 @@ def build_app(settings: Settings) -> Litestar:
     """The HTTP application with all that runs beside it."""
     configure_logging(settings.log_format)
     container = build_container(settings)
-    metrics = _metrics(container) if settings.metrics_ports else None
+    metrics = metrics_of(container) if settings.metrics_ports else None
     return create_app(
         container,
         lifespan=functools.partial(_running, container, settings, metrics),
@@ -122,7 +122,8 @@ def build_app(settings: Settings) -> Litestar:
     )
 
 
-def _metrics(container: Container) -> Metrics:
+def metrics_of(container: Container) -> Metrics:
+    """What to tell of these adapters, where the settings ask for metrics."""
     from identity.entrypoints.metrics import Metrics, Sources  # who does not ask for them does without
 
     async def backlog() -> tuple[Backlog, ...]:
