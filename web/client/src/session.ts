@@ -90,8 +90,8 @@ export function shareSession(base: string, known: Mode | undefined, store: Token
 
   async function end(ended: string | null): Promise<void> {
     if (ended) over.add(ended);
-    if (!ended || !access || access.session === ended) enter(null);
     await forget(ended);
+    tabs.tell({ type: "ended", session: ended });
   }
 
   /**
@@ -146,11 +146,11 @@ export function shareSession(base: string, known: Mode | undefined, store: Token
       if (epoch === before) await begin(answer, asked, before);
     } catch (error) {
       if (!(error instanceof IdentityError) || !isFinal(error)) throw error;
-      if (error.status === 400) mode = "body"; // it misses a refresh token in the body
       if (epoch === before) {
         const ended = access?.session ?? (stored && claimsOf(stored).session);
-        await end(ended);
-        if (ended) tabs.tell({ type: "ended", session: ended });
+        enter(null);
+        if (ended) await end(ended);
+        else if (stored) await store.remove();
       }
       throw error;
     }
@@ -244,7 +244,6 @@ export function shareSession(base: string, known: Mode | undefined, store: Token
       const token = stored === LOGGED_OUT ? null : stored;
       const ended = known ?? (token && claimsOf(token).session);
       await end(ended);
-      tabs.tell({ type: "ended", session: ended });
       if (token) {
         await tabs.inTurn(() => post(LOGOUT, { refresh: token }, "same-origin")).catch(() => undefined);
       } else if (mode !== "body") {
