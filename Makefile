@@ -67,7 +67,7 @@ client-types: $(INSTALLED) $(WEB_INSTALLED) ## write the client's openapi.json a
 
 web-test: $(INSTALLED) $(WEB_INSTALLED) ## check the types of the client, test it, and weigh it; needs node 20.19 or later
 	npm --prefix web/client run typecheck
-	IDENTITY_BIN=$(CURDIR)/$(BIN)/identity npm --prefix web/client test
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web/client test
 	npm --prefix web/client run size
 
 clean: ## remove what was installed and built

@@ -71,7 +71,8 @@ describe.skipIf(isMissing).each(["body", "cookie"] as const)("in %s mode", (mode
     const options = { baseUrl, storage, fetch: browserFetch, now: () => Date.now() + ahead };
     const tab = createIdentity(options);
     const refusal = tab.api.POST("/api/auth/register/", { body: { ...john, email: "nonsense" } });
-    await expect(refusal).rejects.toMatchObject({ kind: "fields", fields: { email: ["Enter a valid email address."] } });
+    const fields = { email: ["Enter a valid email address."] };
+    await expect(refusal).rejects.toMatchObject({ kind: "fields", status: 400, fields });
     await tab.api.POST("/api/auth/register/", { body: john });
 
     const wrong = tab.login({ ...john, password: "wrong" });
