@@ -1,24 +1,26 @@
 import type { AxiosInstance, InternalAxiosRequestConfig } from "axios";
 import type { Identity } from "./identity";
+import { isPublic } from "./routes";
 
-type Config = InternalAxiosRequestConfig & { refused?: string };
+type Config = InternalAxiosRequestConfig & { bearer?: string | null; isRepeated?: boolean };
 
-/** Authorises the requests of `axios` to its own `baseURL` and to the page's origin, and to no other. */
+/** Authorises what `axios` sends to the origin of its `baseURL`, or else the page's; and nothing to any other. */
 export function attachTo(axios: AxiosInstance, identity: Identity): void {
   const base = new URL(axios.defaults.baseURL ?? "/", globalThis.location?.href ?? "http://localhost");
 
   axios.interceptors.request.use(async (config: Config) => {
-    if (new URL(axios.getUri(config), base).origin !== base.origin) return config;
-    const token = await identity.token(config.refused);
-    if (token) config.headers.set("Authorization", `Bearer ${token}`);
+    const url = new URL(axios.getUri(config), base);
+    if (url.origin === base.origin && !isPublic(url.pathname)) {
+      config.bearer = await identity.token();
+      if (config.bearer) config.headers.set("Authorization", `Bearer ${config.bearer}`);
+    }
     return config;
   });
 
   axios.interceptors.response.use(undefined, async (error) => {
     const config: Config | undefined = error.config;
-    const sent = config?.headers.get("Authorization");
-    if (error.response?.status !== 401 || !config || config.refused || typeof sent !== "string") throw error;
-    config.refused = sent.slice("Bearer ".length);
-    return axios.request(config);
+    if (error.response?.status !== 401 || !config?.bearer || config.isRepeated) throw error;
+    if (!(await identity.token(config.bearer))) throw error;
+    return axios.request({ ...config, isRepeated: true } as Config);
   });
 }

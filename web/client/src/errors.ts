@@ -37,13 +37,26 @@ export class IdentityError extends Error {
   }
 }
 
+/** Somebody else has logged in, in this tab or another, while a request of the one before was under way. */
+export function switched(): IdentityError {
+  return new IdentityError({
+    kind: "detail",
+    status: 401,
+    code: "session_switched",
+    message: "Somebody else has logged in meanwhile.",
+  });
+}
+
 export function unreachable(cause: unknown): IdentityError {
   return new IdentityError({ kind: "network", message: "The service cannot be reached." }, { cause });
 }
 
-/** @param now of the local clock, in milliseconds. */
-export async function refusal(response: Response, now: number): Promise<IdentityError> {
-  const body = await objectIn(response);
+/**
+ * @param answer the body, as JSON; undefined where it is none.
+ * @param now of the local clock, in milliseconds.
+ */
+export function refusal(response: Response, answer: unknown, now: number): IdentityError {
+  const body = isObject(answer) ? answer : {};
   const common = {
     status: response.status,
     retryAfter: secondsUntil(response.headers.get("Retry-After"), response.headers.get("Date"), now),
@@ -65,13 +78,8 @@ export async function refusal(response: Response, now: number): Promise<Identity
   });
 }
 
-async function objectIn(response: Response): Promise<Record<string, unknown>> {
-  try {
-    const body: unknown = await response.json();
-    return body !== null && typeof body === "object" && !Array.isArray(body) ? { ...body } : {};
-  } catch {
-    return {};
-  }
+function isObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
 function fieldsIn(body: Record<string, unknown>): Record<string, string[]> {

@@ -5,18 +5,32 @@ const MOST_WAITING = 10; // seconds in all; who is told to wait for longer had b
 
 export type Fetch = typeof globalThis.fetch;
 
-/** The answer of the service, if it is a good one. Raises `IdentityError`, or what `signal` was aborted with. */
+/**
+ * The answer of the service, if it is a good one; its body is there and is JSON. Throws `IdentityError`, or what
+ * the request was aborted with.
+ */
 export async function send(request: Request, fetch: Fetch, now: () => number): Promise<Response> {
   let response: Response;
+  let text: string;
   try {
     response = await fetch(request);
+    text = await response.text();
   } catch (error) {
     if (request.signal.aborted && !isTimeout(request.signal.reason)) throw error;
     throw unreachable(error);
   }
-  const isJson = /^application\/(.+\+)?json\b/i.test(response.headers.get("Content-Type") ?? "");
-  if (!response.ok || !isJson) throw await refusal(response, now());
-  return response;
+  const answer = parsed(text);
+  if (!response.ok || (answer === undefined && text !== "")) throw refusal(response, answer, now());
+  const { status, statusText, headers } = response;
+  return new Response(text || null, { status, statusText, headers });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function isTimeout(reason: unknown): boolean {
