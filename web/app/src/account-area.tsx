@@ -1,10 +1,10 @@
 import { data } from "identity-client";
-import { createContext, useContext, useState } from "react";
+import { createContext, useContext, useEffect, useRef, useState } from "react";
 import { Link, Navigate, NavLink, Outlet, useLocation } from "react-router";
 import { identity, departureFromHere, useRestoredSession, type Profile } from "./identity";
 import { useWords } from "./language";
 import { Failure, Loading, useLoaded, Waiting } from "./layout/loading";
-import { CardPage } from "./layout/page";
+import { CardPage, focusHeading } from "./layout/page";
 import { LoginForm } from "./login";
 import { TimeZoneContext } from "./times";
 
@@ -58,6 +58,13 @@ export function AccountArea() {
 
 function SessionOver() {
   const { login } = useWords();
+  const [titleBefore] = useState(document.title);
+  useEffect(() => {
+    return () => {
+      document.title = titleBefore;
+      focusHeading();
+    };
+  }, [titleBefore]);
   return (
     <CardPage
       title={login.sessionOver.title}
@@ -92,18 +99,24 @@ function OwnPages({ user }: { user: string }) {
 }
 
 function Menu({ isSuperuser }: { isSuperuser: boolean }) {
-  const { nav, menu } = useWords();
+  const { nav: names, menu } = useWords();
+  const { pathname } = useLocation();
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // Where there is no room for all of it, the menu shows where one is.
+    nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [pathname]);
   const pages = [
-    ["/", nav.overview],
-    ["/profile", nav.profile],
-    ["/password", nav.password],
-    ["/email", nav.email],
-    ["/sessions", nav.sessions],
-    ["/data", nav.data],
-    ...(isSuperuser ? [["/admin", nav.administration] as const] : []),
+    ["/", names.overview],
+    ["/profile", names.profile],
+    ["/password", names.password],
+    ["/email", names.email],
+    ["/sessions", names.sessions],
+    ["/data", names.data],
+    ...(isSuperuser ? [["/admin", names.administration] as const] : []),
   ] as const;
   return (
-    <nav className="menu" aria-label={menu}>
+    <nav ref={nav} className="menu" aria-label={menu}>
       {pages.map(([path, name]) => (
         <NavLink key={path} to={path} end={path === "/"}>
           {name}

@@ -51,6 +51,15 @@ export function useRestoredSession(): { session: Session; failure: unknown; retr
 
 const PATIENCE = 30_000; // milliseconds; the service has given a request up long before
 
+/** Gives up waiting for what cannot be ended. */
+export function withinPatience<T>(work: Promise<T>): Promise<T> {
+  const timeout = AbortSignal.timeout(PATIENCE);
+  const givenUp = new Promise<never>((_, reject) => {
+    timeout.addEventListener("abort", () => reject(timeout.reason), { once: true });
+  });
+  return Promise.race([work, givenUp]);
+}
+
 /** Ends a request that nobody answers. */
 export function patience(signal?: AbortSignal): AbortSignal {
   const timeout = AbortSignal.timeout(PATIENCE);

@@ -2,7 +2,7 @@ import { Link, Navigate, useLocation } from "react-router";
 import { UsernameField } from "./form/field";
 import { Form, type Values } from "./form/form";
 import { PasswordField } from "./form/password-field";
-import { identity, useRestoredSession } from "./identity";
+import { identity, useRestoredSession, withinPatience } from "./identity";
 import { useWords } from "./language";
 import { CardPage } from "./layout/page";
 import { isRefusal } from "./refusal";
@@ -31,7 +31,8 @@ export function LoginForm({ username = "", onDone }: { username?: string; onDone
   const { login, field } = useWords();
 
   async function submit(values: Values) {
-    await identity.login({ username: values["username"] ?? "", password: values["password"] ?? "" });
+    const { username = "", password = "" } = values;
+    await withinPatience(identity.login({ username, password }));
     onDone?.();
   }
 

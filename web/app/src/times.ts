@@ -16,7 +16,7 @@ export function useTimes(): { date(iso: string): string; time(iso: string): stri
   const { locale } = useLanguage();
   const timeZone = useContext(TimeZoneContext);
   return useMemo(() => {
-    const dates = formatter(locale, { dateStyle: "long" }, timeZone);
+    const dates = formatter(locale, { dateStyle: "medium" }, timeZone);
     const times = formatter(locale, { dateStyle: "medium", timeStyle: "short" }, timeZone);
     return { date: (iso) => dates.format(new Date(iso)), time: (iso) => times.format(new Date(iso)) };
   }, [locale, timeZone]);

@@ -10,7 +10,7 @@ export function Events({ events, caption }: { events: AuditedEvent[]; caption: s
   const { audit: words, events: kinds } = useAdministrationWords();
   const { time } = useTimes();
   const columns: Column<AuditedEvent>[] = [
-    { title: words.at, cell: (event) => <span title={words.request(event.request_id)}>{time(event.at)}</span> },
+    { title: words.at, isShort: true, cell: (event) => <span title={words.request(event.request_id)}>{time(event.at)}</span> },
     {
       title: words.kind,
       cell: (event) => (

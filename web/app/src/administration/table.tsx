@@ -3,6 +3,8 @@ import type { ReactNode } from "react";
 export interface Column<Row> {
   title: string;
   cell(row: Row): ReactNode;
+  /** On one line, such as a time. */
+  isShort?: boolean;
 }
 
 interface TableProps<Row> {
@@ -29,9 +31,9 @@ export function Table<Row>({ caption, columns, rows, keyOf }: TableProps<Row>) {
       <tbody role="rowgroup">
         {rows.map((row) => (
           <tr key={keyOf(row)} role="row">
-            {columns.map(({ title, cell }) => (
+            {columns.map(({ title, cell, isShort }) => (
               <td key={title} role="cell" data-title={title}>
-                {cell(row)}
+                <div className={isShort ? "together" : undefined}>{cell(row)}</div>
               </td>
             ))}
           </tr>

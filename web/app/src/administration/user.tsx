@@ -113,7 +113,7 @@ function Sessions({ sessions }: { sessions: Session[] }) {
       },
     },
     { title: words.address, cell: (session) => session.address },
-    { title: words.lastUsed, cell: (session) => time(session.last_used_at) },
+    { title: words.lastUsed, isShort: true, cell: (session) => time(session.last_used_at) },
     {
       title: words.sessionState,
       cell: (session) => (

@@ -84,8 +84,8 @@ function Accounts({ accounts }: { accounts: Account[] }) {
     { title: words.users.username, cell: (each) => <Link to={`/admin/users/${each.id}`}>{each.username}</Link> },
     { title: words.users.email, cell: (each) => each.email },
     { title: words.users.state, cell: (each) => <AccountState account={each} /> },
-    { title: words.users.joined, cell: (each) => date(each.date_joined) },
-    { title: words.users.lastLogin, cell: (each) => (each.last_login_at ? time(each.last_login_at) : never) },
+    { title: words.users.joined, isShort: true, cell: (each) => date(each.date_joined) },
+    { title: words.users.lastLogin, isShort: true, cell: (each) => (each.last_login_at ? time(each.last_login_at) : never) },
   ];
   return <Table caption={words.users.title} columns={columns} rows={accounts} keyOf={(each) => each.id} />;
 }

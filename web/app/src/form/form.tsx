@@ -49,7 +49,8 @@ export function Form({ onSubmit, submit, submitLabel, explain, isDangerous = fal
   const explained = error instanceof IdentityError ? (explain?.(error, words) ?? null) : null;
   const fields = fieldsOf(error, explained);
   const homeless = messagesWithoutField(fields, form.current);
-  const message = typeof explained === "string" ? explained : error && !fields ? wordsOf(error, words) : null;
+  const isWaiting = left > 0;
+  const message = messageOf();
 
   useEffect(() => {
     if (!error) return;
@@ -79,7 +80,12 @@ export function Form({ onSubmit, submit, submitLabel, explain, isDangerous = fal
     }
   }
 
-  const isWaiting = left > 0;
+  function messageOf(): string | null {
+    if (error === null || fields) return null;
+    if (waitOf(error) !== null && !isWaiting) return words.sending.nowAgain;
+    return typeof explained === "string" ? explained : wordsOf(error, words);
+  }
+
   return (
     <form ref={form} onSubmit={send} noValidate className="form">
       {(message || homeless.length > 0) && (
@@ -105,7 +111,6 @@ export function Form({ onSubmit, submit, submitLabel, explain, isDangerous = fal
       </div>
       <p role="status" className="form-status">
         {elapsed === "long" && words.sending.slow}
-        {waitOf(error) !== null && !isWaiting && words.sending.nowAgain}
       </p>
     </form>
   );

@@ -29,7 +29,6 @@ export const de: Words = {
   sending: {
     now: "Einen Moment …",
     slow: "Das dauert länger als sonst. Bitte die Seite geöffnet lassen.",
-    again: "Noch einmal versuchen",
     againIn: (time) => `Wieder möglich in ${time}`,
     nowAgain: "Sie können es jetzt noch einmal versuchen.",
   },
@@ -213,7 +212,7 @@ export const de: Words = {
     passwordChanged: "Passwort gesetzt",
     verified: "bestätigt",
     notVerified: "nicht bestätigt",
-    verifyText: "Ihre Adresse ist noch nicht bestätigt. Wir haben Ihnen einen Link geschickt; der nächste geht an dieselbe Adresse.",
+    verifyText: "Ihre E-Mail-Adresse ist noch nicht bestätigt. Folgen Sie dem Link, den Sie bekommen haben, oder fordern Sie einen weiteren an.",
     verifySubmit: "Weiteren Link schicken",
     verifyDone: "Ein Link ist unterwegs. Sehen Sie in Ihre E-Mails.",
     edit: "Profil ändern",

@@ -28,7 +28,6 @@ export const en = {
   sending: {
     now: "One moment …",
     slow: "This takes longer than usual. Please keep the page open.",
-    again: "Try again",
     againIn: (time: string) => `Try again in ${time}`,
     nowAgain: "You can try again now.",
   },
@@ -212,7 +211,7 @@ export const en = {
     passwordChanged: "Password set",
     verified: "verified",
     notVerified: "not verified",
-    verifyText: "Your address is not verified yet. We have mailed you a link; the next one goes to the same address.",
+    verifyText: "Your e-mail address is not verified yet. Follow the link that was mailed to you, or ask for another one.",
     verifySubmit: "Mail another link",
     verifyDone: "A link is on its way. Look into your mail.",
     edit: "Change profile",

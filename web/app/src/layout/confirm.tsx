@@ -22,11 +22,9 @@ interface ConfirmButtonProps {
 /** A button that asks once more, in a dialog, and says there what went wrong. */
 export function ConfirmButton({ label, accessibleLabel, isDangerous = false, ...dialog }: ConfirmButtonProps) {
   const [isOpen, setOpen] = useState(false);
-  const button = useRef<HTMLButtonElement>(null);
   return (
     <>
       <button
-        ref={button}
         type="button"
         className={isDangerous ? "button button-quiet button-warning" : "button button-quiet"}
         aria-label={accessibleLabel}
@@ -40,10 +38,7 @@ export function ConfirmButton({ label, accessibleLabel, isDangerous = false, ...
           {...dialog}
           submit={dialog.submit ?? label}
           isDangerous={isDangerous}
-          onClose={() => {
-            setOpen(false);
-            button.current?.focus();
-          }}
+          onClose={() => setOpen(false)}
         />
       )}
     </>
@@ -57,15 +52,19 @@ function ConfirmDialog(props: ConfirmDialogProps) {
   const words = useWords();
   const id = useId();
   const dialog = useRef<HTMLDialogElement>(null);
+  const cancel = useRef<HTMLButtonElement>(null);
   const session = useSession();
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    dialog.current?.showModal();
+    if (!children) cancel.current?.focus(); // pressing Enter twice is to do no harm
+  }, []);
   useEffect(() => {
     if (session.status !== "authenticated") onClose(); // it would lie over the page that asks to log in again
   }, [session.status]);
 
   async function confirm(values: Values) {
     await onConfirm(values);
-    onClose();
+    dialog.current?.close(); // gives the focus back, unless what comes of it takes it elsewhere
     onDone?.();
   }
 
@@ -79,7 +78,7 @@ function ConfirmDialog(props: ConfirmDialogProps) {
         isDangerous={isDangerous ?? false}
         explain={explain}
         aside={
-          <button type="button" className="button button-quiet" onClick={() => dialog.current?.close()}>
+          <button ref={cancel} type="button" className="button button-quiet" onClick={() => dialog.current?.close()}>
             {words.cancel}
           </button>
         }

@@ -50,7 +50,7 @@ export function useLoaded<T>(
 export function Loading<T>({ of, children }: { of: Loaded<T>; children: (data: T) => ReactNode }) {
   if (of.error !== undefined) return <Failure error={of.error} retry={of.reload} />;
   if (of.data === undefined) return <Waiting />;
-  return <div aria-busy={of.isLoading}>{children(of.data)}</div>;
+  return <div className="loaded" aria-busy={of.isLoading}>{children(of.data)}</div>;
 }
 
 export function Waiting() {
