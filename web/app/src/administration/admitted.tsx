@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 import { useAccount } from "../account-area";
 import { useWords } from "../language";
 import { Loading, type Loaded } from "../layout/loading";
-import { CardPage } from "../layout/page";
+import { Notice } from "../layout/page";
 import { LoginForm } from "../login";
 import { isRefusal } from "../refusal";
 import { useAdministrationWords } from "./language";
@@ -14,11 +14,13 @@ export function Admitted<T>({ of, children }: { of: Loaded<T>; children: (data: 
   const { profile } = useAccount();
   if (isRefusal(of.error, 403, "login_too_old")) {
     return (
-      <CardPage title={login.again.title} intro={login.again.text}>
+      <section className="card narrow-card" aria-labelledby="again">
+        <h2 id="again">{login.again.title}</h2>
+        <p>{login.again.text}</p>
         <LoginForm username={profile.username} onDone={of.reload} />
-      </CardPage>
+      </section>
     );
   }
-  if (isRefusal(of.error, 403)) return <CardPage title={notPermitted.title} intro={notPermitted.text} />;
+  if (isRefusal(of.error, 403)) return <Notice kind="wrong">{notPermitted}</Notice>;
   return <Loading of={of}>{children}</Loading>;
 }

@@ -94,6 +94,7 @@ function Filter() {
           <Field
             name="since"
             label={words.since}
+            hint={words.zone}
             type="datetime-local"
             required={false}
             defaultValue={localInputOf(parameters.get("since"))}
@@ -101,6 +102,7 @@ function Filter() {
           <Field
             name="until"
             label={words.until}
+            hint={words.zone}
             type="datetime-local"
             required={false}
             defaultValue={localInputOf(parameters.get("until"))}

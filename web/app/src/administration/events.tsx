@@ -15,8 +15,9 @@ export function Events({ events, caption }: { events: AuditedEvent[]; caption: s
       title: words.kind,
       cell: (event) => (
         <>
-          {nameOf(kinds, event.kind)}{" "}
-          {event.result === "refused" && <span className="badge badge-warning">{words.refused}</span>}
+          <span className={event.result === "refused" ? "badge badge-warning" : undefined}>
+            {nameOf(kinds, event.kind)}
+          </span>{" "}
           {event.subject && <span className="quiet">{event.subject}</span>}
         </>
       ),

@@ -35,30 +35,33 @@ export function UserPage() {
   if (isRefusal(loaded.error, 404)) {
     return <CardPage title={words.notFound.title} intro={words.notFound.text} footer={back} />;
   }
+  const title = loaded.data ? words.title(loaded.data.account.username) : words.untitled;
   return (
-    <Admitted of={loaded}>
-      {({ account, sessions, events }) => (
-        <Page title={words.title(account.username)} intro={back}>
-          {done && <Notice kind="done">{done}</Notice>}
-          <Facts account={account} />
-          <section className="card" aria-labelledby="actions">
-            <h2 id="actions">{words.actions}</h2>
-            <AccountActions account={account} onDone={afterAct} />
-          </section>
-          <section aria-labelledby="sessions">
-            <h2 id="sessions">{words.sessions}</h2>
-            {sessions.length > 0 ? <Sessions sessions={sessions} /> : <p className="quiet">{words.noSessions}</p>}
-          </section>
-          <section aria-labelledby="events">
-            <h2 id="events">{words.events}</h2>
-            <Events events={events} caption={words.events} />
-            <p>
-              <Link to={`/admin/audit?user=${account.id}`}>{words.allEvents}</Link>
-            </p>
-          </section>
-        </Page>
-      )}
-    </Admitted>
+    <Page title={title} intro={back}>
+      {done && <Notice kind="done">{done}</Notice>}
+      <Admitted of={loaded}>
+        {({ account, sessions, events }) => (
+          <>
+            <Facts account={account} />
+            <section className="card" aria-labelledby="actions">
+              <h2 id="actions">{words.actions}</h2>
+              <AccountActions account={account} onDone={afterAct} />
+            </section>
+            <section aria-labelledby="sessions">
+              <h2 id="sessions">{words.sessions}</h2>
+              {sessions.length > 0 ? <Sessions sessions={sessions} /> : <p className="quiet">{words.noSessions}</p>}
+            </section>
+            <section aria-labelledby="events">
+              <h2 id="events">{words.events}</h2>
+              <Events events={events} caption={words.events} />
+              <p>
+                <Link to={`/admin/audit?user=${account.id}`}>{words.allEvents}</Link>
+              </p>
+            </section>
+          </>
+        )}
+      </Admitted>
+    </Page>
   );
 }
 

@@ -2,7 +2,7 @@ import type { Words } from "./en";
 
 export const de: Words = {
   nav: { label: "Verwaltung", users: "Konten", audit: "Protokoll", outbox: "Postausgang" },
-  notPermitted: { title: "Nicht für dieses Konto", text: "Das dürfen nur Verwalter sehen." },
+  notPermitted: "Das dürfen nur Verwalter sehen.",
   next: "Nächste Seite",
   first: "Erste Seite",
   nothing: "Nichts gefunden.",
@@ -28,6 +28,7 @@ export const de: Words = {
   },
   user: {
     title: (username) => `Konto ${username}`,
+    untitled: "Konto",
     back: "Alle Konten",
     notFound: { title: "Dieses Konto gibt es nicht", text: "Vielleicht wurde es gelöscht." },
     id: "Nummer",
@@ -110,7 +111,7 @@ export const de: Words = {
     who: "Durch wen",
     whom: "Konto",
     where: "Von wo",
-    refused: "verweigert",
+    zone: "In der Zeitzone dieses Geräts.",
     request: (id) => `Anfrage ${id}`,
     account: (id) => `Konto ${id}`,
   },

@@ -1,7 +1,7 @@
 /** Every text of the administration. `de.ts` has to have the same keys. */
 export const en = {
   nav: { label: "Administration", users: "Accounts", audit: "Audit log", outbox: "Outbox" },
-  notPermitted: { title: "Not for this account", text: "Only administrators may see this." },
+  notPermitted: "Only administrators may see this.",
   next: "Next page",
   first: "First page",
   nothing: "Nothing found.",
@@ -27,6 +27,7 @@ export const en = {
   },
   user: {
     title: (username: string) => `Account ${username}`,
+    untitled: "Account",
     back: "All accounts",
     notFound: { title: "No such account", text: "Maybe it has been erased." },
     id: "Number",
@@ -109,7 +110,7 @@ export const en = {
     who: "By whom",
     whom: "Account",
     where: "From where",
-    refused: "refused",
+    zone: "In the time zone of this device.",
     request: (id: string) => `Request ${id}`,
     account: (id: number) => `Account ${id}`,
   },
