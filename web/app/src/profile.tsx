@@ -67,6 +67,6 @@ export function ProfilePage() {
 /** The languages of this app, and the account's own, which may be another one. */
 function localesWith(own: string, automatic: string): [string, string][] {
   const offered = Object.entries(NAMES);
-  const isOffered = own === "" || own in NAMES;
+  const isOffered = own === "" || Object.hasOwn(NAMES, own);
   return [["", automatic], ...offered, ...(isOffered ? [] : [[own, own] as [string, string]])];
 }

@@ -12,7 +12,7 @@ const KEPT = "identity.language";
 /** The first of the wished-for languages that there is, English where there is none. */
 export function firstSpoken(wishes: readonly (string | null)[]): Language {
   const tags = wishes.map((wish) => wish?.toLowerCase().split("-")[0] ?? "");
-  return tags.find((tag): tag is Language => tag in NAMES) ?? "en";
+  return tags.find((tag): tag is Language => Object.hasOwn(NAMES, tag)) ?? "en";
 }
 
 /** What may be denied: a browser can forbid pages to keep anything. */
