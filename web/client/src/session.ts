@@ -46,7 +46,13 @@ const ANONYMOUS: Session = { status: "anonymous", user: null };
  *
  * @param base the address of the service, without a slash at its end.
  */
-export function shareSession(base: string, known: Mode | undefined, store: TokenStore, fetch: Fetch, now: () => number) {
+export function shareSession(
+  base: string,
+  known: Mode | undefined,
+  store: TokenStore,
+  fetch: Fetch,
+  now: () => number,
+) {
   const isElsewhere = globalThis.location !== undefined && new URL(base).origin !== location.origin;
   const listeners = new Set<() => void>();
   const over = new Set<string>(); // sessions that have ended, or given way to another
@@ -90,8 +96,8 @@ export function shareSession(base: string, known: Mode | undefined, store: Token
 
   async function end(ended: string | null): Promise<void> {
     if (ended) over.add(ended);
-    if (!ended || !access || access.session === ended) enter(null);
     await forget(ended);
+    tabs.tell({ type: "ended", session: ended });
   }
 
   /**
@@ -120,6 +126,7 @@ export function shareSession(base: string, known: Mode | undefined, store: Token
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
       credentials,
+      keepalive: path === LOGOUT, // who logs out is often about to leave the page
       signal: AbortSignal.timeout(PATIENCE),
     });
     const answer: unknown = await (await send(request, fetch, now)).json();
@@ -134,23 +141,23 @@ export function shareSession(base: string, known: Mode | undefined, store: Token
     if (access !== stale && access && now() < access.renewAt) return; // another tab was first
     const before = epoch;
     const stored = await store.get();
-    if (stored === LOGGED_OUT) {
-      await endLeftSession();
-      return enter(null);
+    if (stored === LOGGED_OUT) await endLeftSession();
+    else if (stored) mode = "body";
+    if (stored === LOGGED_OUT || (mode === "body" && !stored)) {
+      if (epoch === before) enter(null);
+      return;
     }
-    if (stored) mode = "body";
-    if (mode === "body" && !stored) return enter(null);
     const asked = now();
     try {
       const answer = await askForTokens(stored ? { refresh: stored } : {});
       if (epoch === before) await begin(answer, asked, before);
     } catch (error) {
       if (!(error instanceof IdentityError) || !isFinal(error)) throw error;
-      if (error.status === 400) mode = "body"; // it misses a refresh token in the body
       if (epoch === before) {
         const ended = access?.session ?? (stored && claimsOf(stored).session);
-        await end(ended);
-        if (ended) tabs.tell({ type: "ended", session: ended });
+        enter(null);
+        if (ended) await end(ended);
+        else if (stored) await store.remove();
       }
       throw error;
     }
@@ -244,7 +251,6 @@ export function shareSession(base: string, known: Mode | undefined, store: Token
       const token = stored === LOGGED_OUT ? null : stored;
       const ended = known ?? (token && claimsOf(token).session);
       await end(ended);
-      tabs.tell({ type: "ended", session: ended });
       if (token) {
         await tabs.inTurn(() => post(LOGOUT, { refresh: token }, "same-origin")).catch(() => undefined);
       } else if (mode !== "body") {

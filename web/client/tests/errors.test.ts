@@ -183,3 +183,14 @@ test("waiting ends when the request is aborted", async () => {
   expect(await ask(controller.signal)).toMatchObject({ name: "AbortError" });
   expect(server.count(HEALTH)).toBe(1);
 });
+
+test("a request that its page aborts is no failure, one that it limits is", async () => {
+  const controller = new AbortController();
+  const { ask } = asked(() => new Promise(() => {}));
+  setTimeout(() => controller.abort(), 1000);
+  expect(await ask(controller.signal)).toMatchObject({ name: "AbortError" });
+  const { ask: limited } = asked(() => new Promise(() => {}));
+  const late = new AbortController();
+  setTimeout(() => late.abort(new DOMException("too late", "TimeoutError")), 1000);
+  expect(await limited(late.signal)).toMatchObject({ kind: "network", status: 0 });
+});

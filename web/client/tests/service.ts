@@ -25,13 +25,21 @@ export class Service {
     this.log.push(name);
     this.requests.push(request.clone());
     await new Promise((resolve) => setImmediate(resolve)); // as far away as the network is
+    const aborted = new Promise<never>((_, reject) => {
+      const abort = () => reject(request.signal.reason);
+      if (request.signal.aborted) abort();
+      request.signal.addEventListener("abort", abort);
+    });
+    return Promise.race([aborted, this.dealWith(name, request)]);
+  };
+
+  private async dealWith(name: string, request: Request): Promise<Response> {
     const instead = this.instead.get(name)?.shift();
     const answer = instead ? await instead() : await this.answer(name, request);
     await this.meanwhile.get(name)?.();
     this.meanwhile.delete(name);
-    request.signal.throwIfAborted();
     return answer;
-  };
+  }
 
   /** Has it happen once, after the request was dealt with and before its answer arrives. */
   during(name: string, happening: () => void | Promise<void>): void {

@@ -10,6 +10,7 @@ beforeEach(() => service.stubLocks());
 afterEach(() => {
   vi.useRealTimers();
   vi.unstubAllGlobals();
+  vi.restoreAllMocks();
 });
 
 function authorization(request: Request): string {
@@ -183,7 +184,9 @@ describe.each(["body", "cookie"] as const)("in %s mode", (mode) => {
     const other = browser.tab();
     await other.restore();
     const theirs = told(other);
-    await tab.logout();
+    const logout = tab.logout();
+    expect(tab.session.status).toBe("anonymous");
+    await logout;
     await settled();
     expect([theirs, other.session.status, server.sessions.size]).toEqual([["anonymous"], "anonymous", 0]);
     expect(browser.storage.token).toBeNull();
@@ -280,6 +283,101 @@ describe.each(["body", "cookie"] as const)("in %s mode", (mode) => {
     expect((await browser.tab().restore()).status).toBe("authenticated");
   });
 
+  test("a login that follows a logout without the network counts", async () => {
+    const { server, browser, tab } = await loggedIn(mode);
+    server.answerWith(LOGOUT, offline);
+    await tab.logout();
+    await tab.login(jane);
+    expect((await browser.tab().restore()).user).toBe("2");
+  });
+
+  test("a refusal that comes after another tab's login does not end that session", async () => {
+    const { server, browser, tab } = await loggedIn(mode);
+    server.voidAccess();
+    server.answerWith(REFRESH, async () => {
+      const { access, refresh } = server.begin("2");
+      await browser.tab().adopt(mode === "body" ? { access, refresh } : { access });
+      await settled();
+      return service.tokenRefused("Token is blacklisted");
+    });
+    expect((await refusalOf(profile(tab))).code).toBe("session_switched");
+    expect((await profile(tab)).data?.id).toBe(2);
+    expect((await browser.tab().restore()).user).toBe("2");
+  });
+
+  test("late news of the end of a session before are no news of this one", async () => {
+    const { server, browser, tab } = await loggedIn(mode);
+    const [before] = server.sessions.keys();
+    await tab.login(jane);
+    const channel = new BroadcastChannel(`identity:${browser.baseUrl}`);
+    channel.postMessage({ type: "ended", session: before });
+    await settled();
+    channel.close();
+    expect(tab.session.user).toBe("2");
+    expect((await browser.tab().restore()).user).toBe("2");
+  });
+
+  type Happening = (tab: Identity, reloaded: Identity, other: Identity) => Promise<unknown>;
+  // With a cookie nobody knows then which session that was; the service refuses it all the same.
+  const unseen: [string, Happening, string] = ["logged out of unseen", (_, reloaded) => reloaded.logout(), "anonymous"];
+  test.each<[string, Happening, string]>([
+    ["logged out of", (tab) => tab.logout(), "anonymous"],
+    ...(mode === "body" ? [unseen] : []),
+    ["logged out of elsewhere", (_tab, _, other) => other.restore().then(() => other.logout()), "anonymous"],
+    ["replaced", (tab, reloaded) => reloaded.restore().then(() => tab.login(jane)), "authenticated"],
+  ])("late news of a session that was %s do not bring it back", async (_, happening, status) => {
+    const { browser, tab } = await loggedIn(mode);
+    const token = (await tab.token())!;
+    const reloaded = browser.tab();
+    const channel = new BroadcastChannel(`identity:${browser.baseUrl}`);
+    await happening(tab, reloaded, browser.tab());
+    await settled();
+    const access = { token, user: "1", session: service.read(token).sid, renewAt: Infinity, endsAt: Infinity };
+    channel.postMessage({ type: "began", access, mode });
+    await settled();
+    channel.close();
+    expect([tab.session.status, reloaded.session.status]).toEqual([status, status]);
+    expect([tab.session.user, reloaded.session.user]).not.toContain("1");
+  });
+
+  test("a request that is refused because another tab logged out is not repeated", async () => {
+    const { server, browser, tab } = await loggedIn(mode);
+    const other = browser.tab();
+    await other.restore();
+    await settled();
+    server.answerWith(PROFILE, async () => {
+      await other.logout();
+      await settled();
+      return service.tokenRefused("Given token not valid for any token type");
+    });
+    expect((await refusalOf(profile(tab))).code).toBe("token_not_valid");
+    expect(server.count(PROFILE)).toBe(1);
+  });
+
+  test("a refresh that is not answered gives up, and the next one is tried", async () => {
+    const { server, tab } = await loggedIn(mode);
+    server.voidAccess();
+    server.answerWith(REFRESH, () => new Promise(() => {}));
+    const timeout = vi.spyOn(AbortSignal, "timeout");
+    timeout.mockReturnValueOnce(AbortSignal.abort(new DOMException("too late", "TimeoutError")));
+    expect((await refusalOf(profile(tab))).kind).toBe("network");
+    expect(timeout.mock.calls).toEqual([[20_000]]);
+    expect((await profile(tab)).data?.id).toBe(1);
+  });
+
+  test("a login waits for the refresh before it, lest that has the last word", async () => {
+    vi.stubGlobal("navigator", {});
+    const { server, browser } = await loggedIn(mode);
+    const tab = browser.tab();
+    let loginsMeanwhile = 0;
+    server.during(REFRESH, async () => {
+      await settled();
+      loginsMeanwhile = server.count(LOGIN) - 1;
+    });
+    await Promise.all([tab.restore(), tab.login(jane)]);
+    expect([loginsMeanwhile, tab.session.user]).toEqual([0, "2"]);
+  });
+
   test("a refused login leaves everything as it was", async () => {
     const { tab } = await loggedIn(mode);
     const error = await refusalOf(tab.login({ username: "1", password: "wrong" }));
@@ -332,6 +430,46 @@ test("the access token is never stored", async () => {
   expect(withCookie.storage.token).toBeNull();
 });
 
+test("a logout while a slow store keeps a new refresh token takes that out again", async () => {
+  const server = new Service();
+  const kept = new service.MemoryStore();
+  const waits = () => new Promise((resolve) => setTimeout(resolve, 5));
+  const storage = {
+    get: () => waits().then(kept.get),
+    set: (token: string) => waits().then(() => kept.set(token)),
+    remove: () => waits().then(kept.remove),
+  };
+  const tab = service.browser(server).tab({ storage });
+  await tab.login(john);
+  server.voidAccess();
+  const before = kept.token;
+  let logout: Promise<void> | undefined;
+  kept.set = (token) => {
+    kept.token = token;
+    kept.set = (again) => void (kept.token = again);
+    logout = tab.logout();
+  };
+  await refusalOf(profile(tab));
+  await logout;
+  expect(before).not.toBeNull();
+  expect([tab.session.status, kept.token, server.sessions.size]).toEqual(["anonymous", null, 0]);
+});
+
+test("a logout leaves the cookie of a later login alone", async () => {
+  const { server, browser, tab } = await loggedIn("cookie");
+  let logout: Promise<void> | undefined;
+  server.during(LOGIN, async () => {
+    logout = tab.logout();
+    await settled();
+  });
+  const other = browser.tab();
+  await other.login(jane);
+  await logout;
+  await settled();
+  expect(other.session.user).toBe("2");
+  expect((await browser.tab().restore()).user).toBe("2");
+});
+
 test("routes that are nobody's are sent without a token, and ask for no session", async () => {
   const server = new Service();
   const { tab } = service.browser(server);
@@ -346,7 +484,10 @@ test("a request that is aborted while it waits for the refresh leaves the others
   const controller = new AbortController();
   const aborted = profile(tab, { signal: controller.signal }).catch((error: unknown) => error);
   const other = profile(tab);
-  server.during(REFRESH, () => controller.abort());
+  server.during(REFRESH, async () => {
+    controller.abort();
+    await aborted;
+  });
   expect(await aborted).toMatchObject({ name: "AbortError" });
   expect((await other).data?.id).toBe(1);
 });
@@ -375,6 +516,16 @@ describe("a service elsewhere", () => {
     await tab.logout();
     expect(server.log).toEqual([REFRESH, LOGIN, LOGOUT]);
     expect(new Set(credentials(server))).toEqual(new Set(["same-origin"]));
+  });
+
+  test("with bodies is asked once for what is stored", async () => {
+    page();
+    const server = new Service();
+    const { tab, storage } = service.browser(server);
+    storage.token = server.begin("1").refresh;
+    server.sessions.clear();
+    expect((await tab().restore()).status).toBe("anonymous");
+    expect([server.log, storage.token]).toEqual([[REFRESH], null]);
   });
 
   test("with a cookie is asked first without, then with credentials", async () => {
