@@ -29,6 +29,11 @@ export function departureFromHere(): Departure | null {
   return departure;
 }
 
+/** Who comes back later is asked to log in as anybody is. */
+export function forgetDeparture(): void {
+  departure = null;
+}
+
 identity.subscribe(() => {
   if (identity.session.status === "authenticated") departure = null;
 });
