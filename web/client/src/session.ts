@@ -152,7 +152,10 @@ export function shareSession(
       const answer = await askForTokens(stored ? { refresh: stored } : {});
       if (epoch === before) await begin(answer, asked, before);
     } catch (error) {
-      if (!(error instanceof IdentityError) || !isFinal(error)) throw error;
+      if (!(error instanceof IdentityError)) throw error;
+      // Good cookies are never throttled: with many visitors behind one address this one has none.
+      const isVisitor = session === UNKNOWN && !stored && error.status === 429;
+      if (!isFinal(error) && !isVisitor) throw error;
       if (epoch === before) {
         const ended = access?.session ?? (stored && claimsOf(stored).session);
         enter(null);
@@ -167,7 +170,7 @@ export function shareSession(
     try {
       return await post(REFRESH, body, credentials());
     } catch (error) {
-      if (mode || !(error instanceof IdentityError) || error.status !== 401) throw error;
+      if (mode || !(error instanceof IdentityError) || ![401, 429].includes(error.status)) throw error;
       mode = "cookie";
       if (!isElsewhere) throw error;
       return post(REFRESH, body, credentials());

@@ -504,6 +504,26 @@ test("garbage in the store is no session, and makes room for one", async () => {
   expect(identity.session.user).toBe("1");
 });
 
+const throttled = () => service.json(429, { detail: "Request was throttled." }, { "Retry-After": "60" });
+
+test("a visitor whose neighbours have tried too often may log in", async () => {
+  const server = new Service("cookie");
+  server.answerWith(REFRESH, throttled);
+  const tab = service.browser(server).tab();
+  expect((await tab.restore()).status).toBe("anonymous");
+  await tab.login(john);
+  expect(tab.session.user).toBe("1");
+});
+
+test("a stored token is kept when its refresh after a reload is throttled", async () => {
+  const { server, browser } = await loggedIn();
+  const reloaded = browser.tab();
+  server.answerWith(REFRESH, throttled);
+  expect((await refusalOf(reloaded.restore())).status).toBe(429);
+  expect(reloaded.session.status).toBe("unknown");
+  expect((await reloaded.restore()).user).toBe("1");
+});
+
 describe("a service elsewhere", () => {
   const page = () => vi.stubGlobal("location", new URL("http://page.test/"));
   const credentials = (server: Service) => server.requests.map((request) => request.credentials);
@@ -535,6 +555,15 @@ describe("a service elsewhere", () => {
     await tab.login(john);
     expect(server.log).toEqual([REFRESH, REFRESH, LOGIN]);
     expect(credentials(server)).toEqual(["same-origin", "include", "include"]);
+  });
+
+  test("with a cookie is asked with credentials though it throttles who comes without", async () => {
+    page();
+    const { server, browser } = await loggedIn("cookie");
+    server.log.length = 0;
+    server.answerWith(REFRESH, throttled);
+    expect((await browser.tab().restore()).user).toBe("1");
+    expect(server.log).toEqual([REFRESH, REFRESH]);
   });
 
   test("whose mode is given is asked nothing", async () => {
