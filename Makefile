@@ -65,10 +65,13 @@ client-types: $(INSTALLED) $(WEB_INSTALLED) ## write the client's openapi.json a
 	$(BIN)/python -m tests.web.openapi
 	npm --prefix web/client run types
 
-web-test: $(INSTALLED) $(WEB_INSTALLED) ## check the types of the client, test it, and weigh it; needs node 20.19 or later
+web-test: $(INSTALLED) $(WEB_INSTALLED) ## check the types of the client and the app, test them, and weigh them; needs node 20.19 or later
 	npm --prefix web/client run typecheck
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web/client test
 	npm --prefix web/client run size
+	npm --prefix web/app test
+	npm --prefix web/app run build
+	npm --prefix web/app run size
 
 clean: ## remove what was installed and built
 	rm -rf .venv $(PEERS) web/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
