@@ -38,6 +38,10 @@ LAW: dict[str, tuple[set[str], set[str]]] = {
         {"container", "settings", "adapters", "application", "domain"},
         {"dependency_injector"},
     ),
+    "entrypoints.metrics": (
+        {"entrypoints", "application", "domain"},
+        {"prometheus_client"},
+    ),
     "entrypoints": (
         {"entrypoints", "container", "settings", "application", "domain"},
         {"litestar", "msgspec", "click", "uvicorn"},
@@ -194,6 +198,12 @@ class TestAPlantedViolation:
                 "identity.adapters.sql",
             ),
             ("entrypoints.http.app", "import sqlalchemy", "sqlalchemy"),
+            ("entrypoints.worker", "import prometheus_client", "prometheus_client"),
+            (
+                "entrypoints.metrics.readings",
+                "from identity.container import Container",
+                "identity.container.Container",
+            ),
             ("", "import identity.domain", "identity.domain"),
         ],
     )

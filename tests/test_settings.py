@@ -423,6 +423,33 @@ def test_a_file_of_common_passwords_can_be_read_and_is_utf_8(tmp_path: Path):
     )
 
 
+def test_an_app_directory_has_an_index(tmp_path: Path):
+    for there in (tmp_path, tmp_path / "nowhere"):
+        message = (
+            f'IDENTITY_APP_DIR must be bundled, or a directory with an index.html, which "{there}" is not'
+        )
+        assert problems(APP_DIR=str(there)) == (message,)
+    (tmp_path / "index.html").touch()
+    assert load(APP_DIR=str(tmp_path)).app_dir == tmp_path
+
+
+def test_the_bundled_app_is_that_of_the_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("identity.settings.values.BUNDLED_APP", tmp_path)
+    message = "IDENTITY_APP_DIR is bundled, but this installation was built without the app"
+    assert problems(APP_DIR="bundled") == (message,)
+    (tmp_path / "index.html").touch()
+    assert load(APP_DIR="bundled").app_dir == tmp_path
+
+
+def test_links_lead_to_the_app_that_is_answered_beside_the_api_unless_another_is_named(tmp_path: Path):
+    (tmp_path / "index.html").touch()
+    served = {"APP_DIR": str(tmp_path), "PUBLIC_URL": "https://id.example.com"}
+    assert load(**served).frontend_url == "https://id.example.com"
+    assert load(APP_DIR=str(tmp_path)).frontend_url == "http://127.0.0.1:8000"
+    assert load(**served, FRONTEND_URL="https://app.example.com").frontend_url == "https://app.example.com"
+    assert load(PUBLIC_URL="https://id.example.com").frontend_url == "http://localhost:3000"
+
+
 def test_templates_must_be_a_directory_that_exists(tmp_path: Path):
     assert load(TEMPLATES=str(tmp_path)).templates == tmp_path
 
@@ -901,3 +928,52 @@ def test_of_the_urls_of_webhooks_only_the_hosts_are_shown():
     assert not shown.is_default
     assert "canary" not in repr(settings)
     assert "canary" not in str(list(settings.__rich_repr__()))
+
+
+# Metrics
+
+
+def test_there_are_no_metrics_unless_a_port_is_set():
+    assert list(load().metrics_ports) == []
+    assert list(load(METRICS_PORT="").metrics_ports) == []
+
+
+def test_each_worker_has_a_port_for_metrics():
+    assert list(load(METRICS_PORT="9100").metrics_ports) == [9100]
+    assert list(load(METRICS_PORT="9100", WORKERS="3").metrics_ports) == [9100, 9101, 9102]
+    assert list(load(METRICS_PORT="0", WORKERS="3").metrics_ports) == [0]
+    assert list(load(METRICS_PORT="65533", WORKERS="3").metrics_ports) == [65533, 65534, 65535]
+    assert (
+        problem(METRICS_PORT="65533", WORKERS="4")
+        == "IDENTITY_METRICS_PORT leaves no port for each of IDENTITY_WORKERS"
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"METRICS_PORT": "8000"},
+        {"METRICS_PORT": "7998", "WORKERS": "3"},
+        {"METRICS_PORT": "8000", "METRICS_HOST": "0.0.0.0"},  # noqa: S104
+        {"METRICS_PORT": "8000", "METRICS_HOST": "::"},
+        {"METRICS_PORT": "8000", "HOST": "0.0.0.0", "MAIL_URL": "directory:mail"},  # noqa: S104
+    ],
+)
+def test_metrics_are_not_answered_where_the_service_is(settings: dict[str, str]):
+    assert problem(**settings) == (
+        "IDENTITY_METRICS_PORT, and the ports after it for further IDENTITY_WORKERS, must differ from "
+        "IDENTITY_PORT"
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"METRICS_PORT": "8001"},
+        {"METRICS_PORT": "7998", "WORKERS": "2"},
+        {"METRICS_PORT": "8000", "METRICS_HOST": "127.0.0.2"},
+        {"METRICS_PORT": "0", "PORT": "0"},
+    ],
+)
+def test_metrics_may_be_answered_anywhere_else(settings: dict[str, str]):
+    assert load(**settings).metrics_ports

@@ -147,6 +147,10 @@ def a_taken_port(request: pytest.FixtureRequest) -> Variables:
     return {"IDENTITY_PORT": str(request.getfixturevalue("taken_port"))}
 
 
+def a_taken_port_for_metrics(request: pytest.FixtureRequest) -> Variables:
+    return {"IDENTITY_METRICS_PORT": str(request.getfixturevalue("dead_port"))}
+
+
 FAILURES: tuple[Failure, ...] = (
     a_wrong_value,
     an_unknown_setting,
@@ -165,6 +169,7 @@ FAILURES: tuple[Failure, ...] = (
     an_old_schema,
     a_newer_schema,
     a_taken_port,
+    a_taken_port_for_metrics,
 )
 """In the order of the document's rows."""
 

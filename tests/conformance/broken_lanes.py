@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from identity.adapters.hashing_lane import AsyncHashingLane
+from identity.application.ports import LaneLoad
 
 
 class Lane(AsyncHashingLane):
@@ -88,3 +90,14 @@ class LaneThatTakesTheLate(Lane):
 class LaneThatKnowsNobody(Lane):
     def is_waiting(self, task: asyncio.Task[Any]) -> bool:
         return False
+
+
+class LaneThatCountsWhoHasATurnAmongThoseWhoWait(Lane):
+    def load(self) -> LaneLoad:
+        load = super().load()
+        return replace(load, waiting=load.waiting + load.in_use)
+
+
+class LaneThatForgetsWhomItRefused(Lane):
+    def load(self) -> LaneLoad:
+        return replace(super().load(), refused=0)

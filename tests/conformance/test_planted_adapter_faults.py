@@ -273,6 +273,8 @@ CAUGHT_BY: Mapping[type, str] = {
         "HashingLaneConformance.test_whoever_asks_again_has_no_more_time_than_at_first"
     ),
     lanes.LaneThatKnowsNobody: "HashingLaneConformance.test_it_is_known_who_waits",
+    lanes.LaneThatCountsWhoHasATurnAmongThoseWhoWait: "HashingLaneConformance.test_its_load_is_known",
+    lanes.LaneThatForgetsWhomItRefused: "HashingLaneConformance.test_its_load_is_known",
 }
 
 Fixtures = Mapping[str, Any]

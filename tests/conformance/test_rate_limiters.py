@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 from tests.databases import Databases
 
+from identity.adapters.counted_decisions import CountedDecisions
 from identity.adapters.known_blocks import KnownBlocks
 from identity.adapters.memory import MemoryRateLimiter
 from identity.adapters.sql.rate_limiter import SqlRateLimiter
@@ -25,6 +26,12 @@ class TestMemoryBehindAMemoryOfBlocks(RateLimiterConformance):
     @pytest.fixture
     def limiter(self) -> KnownBlocks:
         return KnownBlocks(MemoryRateLimiter())
+
+
+class TestMemoryWhoseDecisionsAreCounted(RateLimiterConformance):
+    @pytest.fixture
+    def limiter(self) -> CountedDecisions:
+        return CountedDecisions(MemoryRateLimiter())
 
 
 class SqlRateLimiterConformance(RateLimiterConformance):

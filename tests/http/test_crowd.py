@@ -23,8 +23,12 @@ class Crowd:
     def __init__(self) -> None:
         self.inside = 0
         self.go_on = asyncio.Event()
-        self.limited: Any = LimitedCrowd(self._answer, Lane())  # type: ignore[arg-type]
+        self.noted = 0
+        self.limited: Any = LimitedCrowd(self._answer, Lane(), on_refusal=self._note)  # type: ignore[arg-type]
         self.tasks: list[asyncio.Task[int]] = []
+
+    def _note(self) -> None:
+        self.noted += 1
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         self.inside += 1
@@ -53,6 +57,7 @@ async def crowd() -> Crowd:
 async def test_as_many_are_let_in_as_the_lane_has_places_for(crowd: Crowd) -> None:
     await crowd.arrives(CAPACITY + 5)
     assert crowd.inside == CAPACITY
+    assert crowd.noted == 5
 
 
 async def test_whoever_leaves_makes_room(crowd: Crowd) -> None:

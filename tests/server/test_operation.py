@@ -12,9 +12,9 @@ import subprocess
 import httpx
 import pytest
 from sqlalchemy.engine import make_url
-from tests.operation import DEPLOY, OPERATION, ROOT, SEARCH_PATH, Shell, blocks, program, replaced, section
+from tests.operation import DEPLOY, OPERATION, ROOT, Shell, blocks, program, replaced, section
 from tests.server.commands import IDENTITY
-from tests.server.nginx import CLIENT, Load, Nginx
+from tests.server.proxies import CLIENT, HOST, Caddy, Load, Nginx
 from tests.server.service import SOON, eventually
 from tests.servers import free_port
 
@@ -103,18 +103,26 @@ def test_the_settings_and_the_secret_of_the_document_are_taken(tmp_path, shell, 
 # A proxy
 
 
-@pytest.fixture
-def nginx(tmp_path):
-    nginx = Nginx(tmp_path / "nginx", [free_port(), free_port()])
-
+def listening(proxy):
     def listens():
-        assert nginx.process.poll() is None, nginx.log
-        with contextlib.suppress(httpx.TransportError), nginx.client() as client:
+        assert proxy.process.poll() is None, proxy.log
+        with contextlib.suppress(httpx.TransportError), proxy.client() as client:
             return client.get("/")
 
-    with contextlib.closing(nginx):
-        eventually(listens)
-        yield nginx
+    eventually(listens)
+    return proxy
+
+
+@pytest.fixture
+def nginx(tmp_path):
+    with contextlib.closing(Nginx(tmp_path / "nginx", [free_port(), free_port()])) as nginx:
+        yield listening(nginx)
+
+
+@pytest.fixture
+def caddy(tmp_path):
+    with contextlib.closing(Caddy(tmp_path / "caddy", [free_port(), free_port()])) as caddy:
+        yield listening(caddy)
 
 
 @pytest.mark.parametrize("kind", ["postgresql"], scope="module")
@@ -160,10 +168,35 @@ def test_replicas_behind_nginx_are_restarted_without_one_failed_request(commands
     assert " ERROR " not in "".join(server.text for server in servers)
 
 
-def what_is_passed_on(nginx, server):
+@pytest.mark.parametrize("kind", ["postgresql"], scope="module")
+def test_replicas_behind_caddy_are_restarted_without_one_failed_request(commands, config, caddy):
+    (proxies,) = Settings.load({}, config).trusted_proxies
+    how = {"trusted_proxies": proxies, "deliver_mail": "false"}
+    servers = [commands.serve(port=port, **how) for port in caddy.replicas]
+    servers[0].register("john")
+    eventually(lambda: is_passed_on(caddy))
+    what_is_passed_on(caddy, servers[0])
+    with Load(caddy) as load:
+        load.go_on(1)
+        for port, server in zip(caddy.replicas, tuple(servers), strict=True):
+            assert server.stop() == 0
+            load.go_on(2)
+            servers.append(commands.serve(port=port, **how))
+            eventually(lambda at=port: caddy.log.count(f'host is up","host":"127.0.0.1:{at}') == 2)
+        load.go_on(2)
+    assert load.failures == []
+    assert " ERROR " not in "".join(server.text for server in servers)
+
+
+def is_passed_on(proxy):
+    with proxy.client() as client:
+        return client.get("/.well-known/jwks.json").status_code == 200
+
+
+def what_is_passed_on(proxy, server):
     """The API and nothing else, with the address of the client, whatever that claims."""
     lying = {"X-Forwarded-For": "203.0.113.9"}
-    with nginx.client() as client:
+    with proxy.client() as client:
         for header in ({}, lying):
             wrong = {"username": "john", "password": "not his password"}
             answer = client.post("/api/auth/login/", json=wrong, headers=header)
@@ -174,16 +207,14 @@ def what_is_passed_on(nginx, server):
         assert client.get("/.well-known/jwks.json").json()["keys"]
         for path in ("/", "/health/ready", "/health/live", "/.well-known/other"):
             assert client.get(path).status_code == 404
-    host = {"Host": "id.example.com"}
-    plain = httpx.get(f"http://127.0.0.1:{nginx.plain_port}/api/?x=1", headers=host, trust_env=False)
-    assert (plain.status_code, plain.headers["Location"]) == (301, "https://id.example.com/api/?x=1")
+    host = {"Host": HOST}
+    plain = httpx.get(f"http://127.0.0.1:{proxy.plain_port}/api/?x=1", headers=host, trust_env=False)
+    assert plain.status_code in {301, 308}
+    assert plain.headers["Location"] == f"https://{HOST}/api/?x=1"
 
 
-def test_caddy_takes_its_file_where_there_is_a_caddy(tmp_path):
-    caddy = shutil.which("caddy", path=SEARCH_PATH)
-    if not caddy:
-        pytest.skip("caddy is not installed; the document says that its file was not tried")
-    command = [caddy, "validate", "--adapter", "caddyfile", "--config", DEPLOY / "Caddyfile"]
+def test_caddy_has_nothing_to_say_against_its_file(tmp_path):
+    command = [program("caddy"), "validate", "--adapter", "caddyfile", "--config", DEPLOY / "Caddyfile"]
     done = subprocess.run(
         command, env=os.environ | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=False
     )

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+from identity.application.ports import LaneLoad
 from identity.domain.errors import Unavailable
 
 PATIENCE = timedelta(seconds=2)
@@ -32,6 +33,7 @@ class AsyncHashingLane:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._waiters: set[asyncio.Task[Any]] = set()
         self._duration = FIRST_GUESS
+        self._refused = 0
 
     @asynccontextmanager
     async def turn(self, *, until: float | None = None) -> AsyncIterator[None]:
@@ -54,6 +56,14 @@ class AsyncHashingLane:
 
     def is_waiting(self, task: asyncio.Task[Any]) -> bool:
         return task in self._waiters
+
+    def load(self) -> LaneLoad:
+        return LaneLoad(
+            slots=self._slots,
+            in_use=self._slots - self._free,
+            waiting=sum(not turn.done() for turn in self._waiting),
+            refused=self._refused,
+        )
 
     async def _wait(self, deadline: float) -> None:
         if self._free and not self._waiting:
@@ -91,4 +101,5 @@ class AsyncHashingLane:
         self._free += 1
 
     def _full(self) -> Unavailable:
+        self._refused += 1
         return Unavailable("too many passwords to hash", retry_after=timedelta(seconds=self._patience))

@@ -34,8 +34,12 @@ class DeliverMail:
     mailer: Mailer
     clock: Clock
 
+    @property
+    def queue(self) -> str:
+        return MAIL
+
     async def __call__(self) -> Outcome | None:
-        carried = await self.courier.carry(MAIL, deliver=self._deliver, settle=self._mark_sent)
+        carried = await self.courier.carry(self.queue, deliver=self._deliver, settle=self._mark_sent)
         if carried is None:
             return None
         intent, outcome = carried

@@ -487,6 +487,17 @@ class RateLimiter(Protocol):
         """Deletes what was forgotten earlier, but at most `limit` keys; how many."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneLoad:
+    """How busy a `HashingLane` is."""
+
+    slots: int
+    in_use: int
+    waiting: int
+    refused: int
+    """Turns since the lane was made that would not have come in time."""
+
+
 class HashingLane(Protocol):
     """Lets so many passwords be hashed at once as there are cores and memory for; the others wait."""
 
@@ -507,6 +518,21 @@ class HashingLane(Protocol):
 
     def is_waiting(self, task: asyncio.Task[Any]) -> bool:
         """Whether the task waits for its turn."""
+
+    def load(self) -> LaneLoad:
+        """How busy it is at this moment. Who has gone away neither waits nor was refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLoad:
+    """How busy a pool of connections to a database is."""
+
+    name: str
+    """`write` or `read`."""
+    size: int
+    """Connections that it may have at most."""
+    in_use: int
+    idle: int
 
 
 # --- secrets ---------------------------------------------------------------------------------------------

@@ -54,17 +54,22 @@ class Buckets:
             key=self._digest("account", account),
             allowance=self.per_account,
             favoured=self._digest("account at", account, client.network),
+            limit="account",
         )
-        of_address = Bucket(key=self._digest("failures", client.network), allowance=self.failures_per_address)
+        of_address = Bucket(
+            key=self._digest("failures", client.network), allowance=self.failures_per_address, limit="address"
+        )
         return of_account, of_address
 
     def of_request(self, request: Request, client: Client) -> Bucket:
-        return Bucket(key=self._digest(request, client.network), allowance=self.requests_per_address)
+        key = self._digest(request, client.network)
+        return Bucket(key=key, allowance=self.requests_per_address, limit=request)
 
     def of_notice(self, notice: MailIntent) -> Bucket:
         """Also of a link to another address, which may be a stranger's."""
         reader = notice.to.key if notice.to else notice.reader
-        return Bucket(key=self._digest("notice", notice.kind, reader), allowance=NOTICES_A_DAY)
+        key = self._digest("notice", notice.kind, reader)
+        return Bucket(key=key, allowance=NOTICES_A_DAY, limit="notice")
 
     def _digest(self, *parts: str) -> Digest:
         text = "\0".join(parts).encode(errors="surrogatepass")

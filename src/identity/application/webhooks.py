@@ -109,8 +109,12 @@ class DeliverWebhook:
     clock: Clock
     endpoint: Endpoint
 
+    @property
+    def queue(self) -> str:
+        return self.endpoint.queue
+
     async def __call__(self) -> Outcome | None:
-        carried = await self.courier.carry(self.endpoint.queue, deliver=self._deliver)
+        carried = await self.courier.carry(self.queue, deliver=self._deliver)
         return carried and carried[1]
 
     async def _deliver(self, intent: Intent) -> Outcome:

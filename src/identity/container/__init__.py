@@ -1,32 +1,13 @@
-"""The composition root: which adapter stands behind which port, and what each use case is given."""
+"""The composition root: what each use case is given."""
 
 from __future__ import annotations
 
-import secrets
 import time
 
-from dependency_injector.containers import DeclarativeContainer
-from dependency_injector.providers import Dependency, Object, Selector, Singleton
+from dependency_injector.providers import Object, Selector, Singleton
 
-from identity.adapters.argon2 import Argon2Hasher
-from identity.adapters.common_passwords import BundledCommonPasswords
-from identity.adapters.common_passwords_file import CommonPasswordsFile
-from identity.adapters.hashing_lane import AsyncHashingLane
-from identity.adapters.jwt.keyring import Keyring
-from identity.adapters.jwt.keys import OpenKey, SealedKeys, shared_key
-from identity.adapters.jwt.tokens import JwtTokens
-from identity.adapters.jwt.vault import Vault, derived_key
-from identity.adapters.known_blocks import KnownBlocks
-from identity.adapters.mail.console import ConsoleMailer
-from identity.adapters.mail.jinja import mail_locales
-from identity.adapters.mail.smtp import Security
-from identity.adapters.memory import MemoryMailer, MemoryRateLimiter, MemorySchema, MemoryStorage
-from identity.adapters.secret_file import create_secret_file
-from identity.adapters.sql.copying import SqlCopier
-from identity.adapters.sql.migration import SqlSchema
-from identity.adapters.sql.rate_limiter import SqlRateLimiter
-from identity.adapters.sql.storage import SqlStorage
-from identity.adapters.system import SystemClock, SystemRandomness, time_zones
+from identity.adapters.jwt.vault import derived_key
+from identity.adapters.system import time_zones
 from identity.application.administration import (
     Authorise,
     FindUser,
@@ -51,7 +32,6 @@ from identity.application.outbox import MAIL_SCHEDULE, DeliverMail
 from identity.application.outbox_administration import ListOutbox, RetryLetter
 from identity.application.own_sessions import EndAllSessions, EndOtherSessions, EndSession, ListSessions
 from identity.application.passwords import ChangePassword, JudgePassword, RequestReset, ResetPassword
-from identity.application.ports import Mailer, PasswordHasher
 from identity.application.profile import ShowProfile, UpdateProfile
 from identity.application.registration import JudgeRegistration, RegisterBlindly, RegisterUser
 from identity.application.sessions import (
@@ -91,75 +71,15 @@ from identity.application.user_administration import (
     VerifyUserEmail,
 )
 from identity.application.verification import RequestVerification, VerifyEmail
-from identity.application.webhooks import (
-    WEBHOOK_SCHEDULE,
-    AnnounceEvents,
-    RetryWebhooks,
-    ShowEndpoints,
-    TryEndpoint,
-)
-from identity.container.hashing import (
-    argon2_of,
-    hasher_kind,
-    hashing_slots,
-    hashing_turns,
-    most_memory_cost,
-)
-from identity.container.mailing import (
-    directory_mailer,
-    links,
-    mail_renderer,
-    mailer_kind,
-    service_name,
-    smtp_mailer,
-)
-from identity.container.passwords import common_passwords_kind, password_policy
-from identity.container.third_party import third_party
-from identity.container.webhooks import are_wanted, deliveries, endpoints, webhook_sender
-from identity.domain.audit_seal import SealingKey
-from identity.domain.login_code import CodeDigests
+from identity.application.webhooks import WEBHOOK_SCHEDULE, RetryWebhooks, ShowEndpoints, TryEndpoint
+from identity.container.adapters import Adapters
+from identity.container.hashing import argon2_of, most_memory_cost
+from identity.container.passwords import password_policy
+from identity.container.webhooks import deliveries
 from identity.domain.one_time_token import Purpose
 from identity.domain.secrets import Secret
 from identity.domain.throttling import Backoff, Window
-from identity.settings import Settings, SettingsError, values
-
-
-def service_secret(settings: Settings) -> Secret:
-    """The secret that was set, or the one beside the embedded database, or for `memory:` one of the moment.
-
-    Raises:
-        OSError: the file beside the database cannot be read or made, or is not private.
-        SettingsError: what is in it is no secret.
-    """
-    if settings.secret is not None:
-        return settings.secret
-    if settings.secret_path is not None:
-        create_secret_file(settings.secret_path)
-        try:
-            return values.secret_in(settings.secret_path)
-        except ValueError as error:
-            raise SettingsError([f"the secret in {settings.secret_path} {error}"]) from None
-    return Secret(secrets.token_urlsafe(32))
-
-
-def sealed_algorithm(settings: Settings) -> str:
-    """Of the keys in the database, which are there even where a shared key signs."""
-    return "ES256" if settings.token_algorithm == "HS256" else settings.token_algorithm
-
-
-def key_shared_with_others(settings: Settings) -> OpenKey | None:
-    return None if settings.shared_key is None else shared_key(settings.shared_key)
-
-
-def storage_kind(settings: Settings) -> str:
-    return "memory" if settings.database_url == "memory:" else "sql"
-
-
-def sql_storage(settings: Settings) -> SqlStorage:
-    try:
-        return SqlStorage(settings.database_url, connections=settings.database_connections)
-    except ValueError as error:
-        raise SettingsError([f"IDENTITY_DATABASE_URL: {error}"]) from None
+from identity.settings import Settings, values
 
 
 def buckets(settings: Settings, secret: Secret) -> Buckets:
@@ -179,76 +99,39 @@ def requires_verification(settings: Settings) -> bool:
     return settings.email_verification == "required"
 
 
-def code_digests(secret: Secret) -> CodeDigests:
-    return CodeDigests(key=derived_key(secret, "login-codes"))
+class Container(Adapters):
+    settings = Adapters.settings
+    given = Adapters.given
+    clock = Adapters.clock
+    randomness = Adapters.randomness
+    read = Adapters.read
+    secret = Adapters.secret
+    endpoints = Adapters.endpoints
+    begin = Adapters.begin
+    schema = Adapters.schema
+    lane = Adapters.lane
+    hasher = Adapters.hasher
+    limiter = Adapters.limiter
+    service_name = Adapters.service_name
+    common_passwords = Adapters.common_passwords
+    sealed_keys = Adapters.sealed_keys
+    sealed_algorithm = Adapters.sealed_algorithm
+    keyring = Adapters.keyring
+    tokens = Adapters.tokens
+    renderer = Adapters.renderer
+    mailer = Adapters.mailer
+    code_digests = Adapters.code_digests
+    links = Adapters.links
+    webhook_sender = Adapters.webhook_sender
+    sealing_key = Adapters.sealing_key
+    previous_sealing_key = Adapters.previous_sealing_key
 
-
-def sealing_key(secret: Secret) -> SealingKey:
-    return SealingKey(derived_key(secret, "audit-log"))
-
-
-def previous_sealing_key(settings: Settings) -> SealingKey | None:
-    return None if settings.secret_previous is None else sealing_key(settings.secret_previous)
-
-
-class Container(DeclarativeContainer):
-    settings = Dependency(instance_of=Settings)
-    given = settings.provided
-
-    clock = Singleton(SystemClock)
-    randomness = Singleton(SystemRandomness)
-
-    storage = Selector(
-        Singleton(storage_kind, settings),
-        memory=Singleton(MemoryStorage),
-        sql=Singleton(sql_storage, settings),
-    )
-    read = storage.provided.read
-    secret = Singleton(service_secret, settings)
-    endpoints = Singleton(endpoints, settings, secret)
-    begin = Selector(
-        Singleton(are_wanted, settings),
-        no=storage.provided.begin,
-        yes=Singleton(
-            AnnounceEvents, begin=storage.provided.begin, endpoints=endpoints, randomness=randomness
-        ),
-    )
-    schema = Selector(
-        Singleton(storage_kind, settings),
-        memory=Singleton(MemorySchema),
-        sql=Singleton(SqlSchema, storage),
-    )
-    # Of a database; what memory: has is known to the server alone.
-    copier = Singleton(SqlCopier, storage, given.database_url)
-
-    hashing_slots = Singleton(hashing_slots, settings)
-    lane = Singleton(AsyncHashingLane, slots=Singleton(hashing_turns, settings, hashing_slots))
-    hasher = Selector(
-        Singleton(hasher_kind, settings),
-        argon2=Singleton(
-            Argon2Hasher,
-            threads=hashing_slots,
-            time_cost=given.argon2_time_cost,
-            memory_cost=given.argon2_memory_cost,
-            parallelism=given.argon2_parallelism,
-        ),
-        **{
-            "class": Singleton(
-                third_party, given.hasher, setting="IDENTITY_HASHER", port=Object(PasswordHasher)
-            )
-        },
-    )
     calibrate = Singleton(
         Calibrate,
         hasher_of=Singleton(argon2_of, settings),
         stopwatch=Object(time.perf_counter),
         least=values.LEAST_MEMORY_COST,
         most=Singleton(most_memory_cost, settings),
-    )
-    limiter = Selector(
-        Singleton(storage_kind, settings),
-        memory=Singleton(MemoryRateLimiter),
-        sql=Singleton(KnownBlocks, Singleton(SqlRateLimiter, storage)),
     )
     buckets = Singleton(buckets, settings, secret)
     count_request = Singleton(CountRequest, limiter=limiter, buckets=buckets, clock=clock)
@@ -258,37 +141,10 @@ class Container(DeclarativeContainer):
         VerifyPassword, lane=lane, limiter=limiter, buckets=buckets, hasher=hasher, clock=clock
     )
     confirm_password = Singleton(ConfirmPassword, begin=begin, verify_password=verify_password, clock=clock)
-    service_name = Singleton(service_name, settings)
-    bundled_common_passwords = Singleton(BundledCommonPasswords)
     judge_password = Singleton(
         JudgePassword,
-        common_passwords=Selector(
-            Singleton(common_passwords_kind, settings),
-            bundled=bundled_common_passwords,
-            file=Singleton(
-                CommonPasswordsFile, given.common_passwords_file, besides=bundled_common_passwords
-            ),
-        ),
+        common_passwords=common_passwords,
         policy=Singleton(password_policy, settings, service_name),
-    )
-
-    vault = Singleton(
-        Vault,
-        secret,
-        purpose="signing-keys",
-        previous=given.secret_previous,
-    )
-    sealed_keys = Singleton(
-        SealedKeys, vault=vault, randomness=randomness, algorithm=Singleton(sealed_algorithm, settings)
-    )
-    keyring = Singleton(
-        Keyring,
-        read=read,
-        begin=begin,
-        sealed=sealed_keys,
-        clock=clock,
-        longest_lifetime=given.refresh_lifetime,
-        shared=Singleton(key_shared_with_others, settings),
     )
     publish_keys = Singleton(PublishKeys, public_keys=keyring)
     list_keys = Singleton(ListKeys, read=read, clock=clock, longest_lifetime=given.refresh_lifetime)
@@ -299,7 +155,7 @@ class Container(DeclarativeContainer):
         rotate_keys=rotate_keys,
         clock=clock,
         period=given.key_rotation,
-        algorithm=Singleton(sealed_algorithm, settings),
+        algorithm=sealed_algorithm,
     )
     retire_key = Singleton(
         RetireKey,
@@ -310,26 +166,9 @@ class Container(DeclarativeContainer):
         longest_lifetime=given.refresh_lifetime,
     )
     reencrypt_keys = Singleton(ReencryptKeys, begin=begin, generator=sealed_keys, clock=clock)
-    tokens = Singleton(JwtTokens, keyring=keyring, issuer=given.issuer, audience=given.audience, clock=clock)
     sign_tokens = Singleton(
         SignTokens, tokens=tokens, randomness=randomness, access_lifetime=given.access_lifetime
     )
-
-    locales = Singleton(mail_locales, given.templates)
-    renderer = Singleton(mail_renderer, settings, service_name)
-    mailer = Selector(
-        Singleton(mailer_kind, settings),
-        console=Singleton(ConsoleMailer, sender=given.mail_from),
-        memory=Singleton(MemoryMailer),
-        directory=Singleton(directory_mailer, settings),
-        **{
-            "smtp": Singleton(smtp_mailer, settings, Security.PLAIN),
-            "smtp+starttls": Singleton(smtp_mailer, settings, Security.STARTTLS),
-            "smtps": Singleton(smtp_mailer, settings, Security.TLS),
-            "class": Singleton(third_party, given.mail_url, setting="IDENTITY_MAIL_URL", port=Object(Mailer)),
-        },
-    )
-
     judge_registration = Singleton(
         JudgeRegistration, read=read, count_request=count_request, judge_password=judge_password
     )
@@ -384,7 +223,6 @@ class Container(DeclarativeContainer):
         randomness=randomness,
         requires_verification=Singleton(requires_verification, settings),
     )
-    code_digests = Singleton(code_digests, secret)
     request_login_code = Singleton(
         RequestLoginCode, begin=begin, count_request=count_request, clock=clock, randomness=randomness
     )
@@ -524,7 +362,6 @@ class Container(DeclarativeContainer):
     )
     demote_user = Singleton(DemoteUser, begin=begin, authorise=authorise, clock=clock, randomness=randomness)
     erase_user = Singleton(EraseUser, begin=begin, authorise=authorise, clock=clock)
-    links = Singleton(links, settings)
     mint_reset_link = Singleton(
         MintResetLink,
         begin=begin,
@@ -560,7 +397,6 @@ class Container(DeclarativeContainer):
         mailer=mailer,
         clock=clock,
     )
-    webhook_sender = Singleton(webhook_sender, settings)
     webhook_courier = Singleton(
         Courier,
         read=read,
@@ -575,8 +411,6 @@ class Container(DeclarativeContainer):
     try_endpoint = Singleton(TryEndpoint, sender=webhook_sender, clock=clock, randomness=randomness)
     show_endpoints = Singleton(ShowEndpoints, read=read, endpoints=endpoints)
     retry_webhooks = Singleton(RetryWebhooks, read=read, retry_letter=retry_letter)
-    sealing_key = Singleton(sealing_key, secret)
-    previous_sealing_key = Singleton(previous_sealing_key, settings)
     seal_audit_log = Singleton(
         SealAuditLog, begin=begin, clock=clock, key=sealing_key, previous_key=previous_sealing_key
     )

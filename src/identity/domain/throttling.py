@@ -79,6 +79,8 @@ class Bucket:
     key: Digest
     allowance: Allowance
     favoured: Digest | None = None
+    limit: str = ""
+    """What this is a limit of, for people; of many keys it is the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,22 +10,26 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar
 from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
 
+from identity.application.letters import Backlog
 from identity.application.ports import Schema
 from identity.container import Container, build_container
 from identity.domain.errors import Unavailable
 from identity.entrypoints.http.app import create_app
 from identity.entrypoints.http.connection import LimitedProtocol
 from identity.entrypoints.logs import configure_logging
-from identity.entrypoints.worker import working
+from identity.entrypoints.worker import Delivery, working
 from identity.settings import Settings, SettingsError, describe
+
+if TYPE_CHECKING:
+    from identity.entrypoints.metrics import Metrics
 
 log = logging.getLogger("identity")
 
@@ -109,7 +113,33 @@ def build_app(settings: Settings) -> Litestar:
     """The HTTP application with all that runs beside it."""
     configure_logging(settings.log_format)
     container = build_container(settings)
-    return create_app(container, lifespan=functools.partial(_running, container, settings))
+    metrics = metrics_of(container) if settings.metrics_ports else None
+    return create_app(
+        container,
+        lifespan=functools.partial(_running, container, settings, metrics),
+        observers=[metrics.request] if metrics else [],
+        on_crowd=metrics.crowd if metrics else None,
+    )
+
+
+def metrics_of(container: Container) -> Metrics:
+    """What to tell of these adapters, where the settings ask for metrics."""
+    from identity.entrypoints.metrics import Metrics, Sources  # who does not ask for them does without
+
+    async def backlog() -> tuple[Backlog, ...]:
+        async with container.read()() as uow:
+            found: tuple[Backlog, ...] = await uow.outbox.backlog()
+            return found
+
+    return Metrics(
+        Sources(
+            lane=container.lane(),
+            decisions=container.limiter().decisions,
+            pools=container.storage().pools,
+            backlog=backlog,
+            clock=container.clock(),
+        )
+    )
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:
@@ -140,6 +170,15 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         Server(config).run(sockets=[listener])
 
 
+def check_metrics_ports(settings: Settings) -> None:
+    """Raises `OSError` where one is taken. None is kept: each worker process takes its own."""
+    if settings.metrics_ports:
+        from identity.entrypoints.metrics.listener import listen
+
+        for port in settings.metrics_ports:
+            listen(settings.metrics_host, [port]).close()
+
+
 def listen(settings: Settings) -> socket.socket:
     """Takes the address and port that the settings name, or raises `OSError`."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -157,9 +196,11 @@ def _announce(settings: Settings, listener: socket.socket) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _running(container: Container, settings: Settings, app: Litestar) -> AsyncIterator[None]:
+async def _running(
+    container: Container, settings: Settings, metrics: Metrics | None, app: Litestar
+) -> AsyncIterator[None]:
     _announce_stop(app, delay=settings.shutdown_delay.total_seconds())
-    deliveries: list[Callable[[], Awaitable[object]]] = []
+    deliveries: list[Delivery] = []
     if settings.deliver_mail:
         deliveries = [container.deliver_mail(), *container.deliver_webhooks()]
     try:
@@ -169,15 +210,36 @@ async def _running(container: Container, settings: Settings, app: Litestar) -> A
         # What lives as long as the process need not be looked through again and again.
         gc.collect()
         gc.freeze()
-        async with working(
-            deliveries=deliveries,
-            purge_expired=container.purge_expired(),
-            rotate_keys_when_due=container.rotate_keys_when_due(),
-            seal_audit_log=container.seal_audit_log(),
+        async with (
+            working(
+                deliveries=deliveries,
+                purge_expired=container.purge_expired(),
+                rotate_keys_when_due=container.rotate_keys_when_due(),
+                seal_audit_log=container.seal_audit_log(),
+                on_delivery=None if metrics is None else metrics.delivery,
+            ),
+            _exposed(metrics, settings),
         ):
             yield
     finally:
         await container.storage().dispose()
+
+
+@contextlib.asynccontextmanager
+async def _exposed(metrics: Metrics | None, settings: Settings) -> AsyncIterator[None]:
+    if metrics is None:
+        yield
+        return
+    from identity.entrypoints.metrics.listener import answering, listen
+
+    try:
+        listener = listen(settings.metrics_host, settings.metrics_ports)
+    except OSError as error:  # they were free when the service started, which is now more important
+        log.error("no metrics of this process: %s", error)
+        yield
+        return
+    async with answering(metrics.exposed, listener):
+        yield
 
 
 def _announce_stop(app: Litestar, *, delay: float) -> None:

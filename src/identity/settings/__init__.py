@@ -122,7 +122,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     )
     issuer: Annotated[str, "The iss claim of every token; IDENTITY_PUBLIC_URL if unset.", values.line] = ""
     audience: Annotated[str, "The aud claim of every access token.", values.line] = "identity"
-    frontend_url: Annotated[str, "URL of the single-page app.", values.http_url] = "http://localhost:3000"
+    app_dir: Annotated[
+        Path | None,
+        "Directory of a built single-page app to answer at /, or bundled for the one that this installation "
+        "was built with.",
+        values.app_directory,
+    ] = None
+    frontend_url: Annotated[
+        str,
+        "URL of the single-page app; IDENTITY_PUBLIC_URL if IDENTITY_APP_DIR is set and this is not.",
+        values.http_url,
+    ] = "http://localhost:3000"
     reset_url: Annotated[
         str, "Link mailed to reset a password; {frontend} is IDENTITY_FRONTEND_URL.", values.link_url
     ] = "{frontend}/reset-password/{uidb64}/{token}"
@@ -292,6 +302,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     access_log: Annotated[
         bool, "Log each request: its method, route and status, and how long it took.", values.boolean
     ] = False
+    metrics_host: Annotated[str, "Address to answer Prometheus on, at /metrics.", values.listen_address] = (
+        "127.0.0.1"
+    )
+    metrics_port: Annotated[
+        int | None,
+        "Port for that, of several workers the first of as many; 0 takes any free one. If unset, no metrics.",
+        integer(0, 65535),
+    ] = None
     auto_migrate: Annotated[
         bool, "Migrate a server database at start, instead of by `identity migrate`.", values.boolean
     ] = False
@@ -321,6 +339,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def has_server_database(self) -> bool:
         return values.scheme(self.database_url) in values.SERVER_SCHEMES
+
+    @property
+    def metrics_ports(self) -> range:
+        """One for each worker, but only 0 where any will do; empty where there are no metrics."""
+        if self.metrics_port is None:
+            return range(0)
+        return range(self.metrics_port, self.metrics_port + (self.workers if self.metrics_port else 1))
 
     @property
     def secret_path(self) -> Path | None:
@@ -374,6 +399,8 @@ class Settings(Struct, frozen=True, kw_only=True):
             except ValueError as error:
                 problems.append(f"IDENTITY_SECRET_FILE {error}")
 
+        if "app_dir" in read and "frontend_url" not in given:
+            read["frontend_url"] = read.get("public_url", cls(**read).public_url)
         settings = cls(**read)
         problems += (line for names, line in conflicts(settings, given) if not wrong.intersection(names))
         if problems:

@@ -11,6 +11,8 @@ from identity.settings import values
 if TYPE_CHECKING:
     from identity.settings import Settings
 
+_WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - every address is among them
+
 
 def conflicts(settings: Settings, given: Set[str]) -> Iterator[tuple[set[str], str]]:
     """The fields concerned, and one line, for each."""
@@ -72,6 +74,22 @@ def conflicts(settings: Settings, given: Set[str]) -> Iterator[tuple[set[str], s
             {"webhook_url", "webhook_private"},
             "IDENTITY_WEBHOOK_URL has an http:// URL or a private address, which takes "
             "IDENTITY_WEBHOOK_PRIVATE=true",
+        )
+    yield from _of_the_metrics(settings)
+
+
+def _of_the_metrics(settings: Settings) -> Iterator[tuple[set[str], str]]:
+    if settings.metrics_ports and settings.metrics_ports[-1] > 65535:
+        yield {"metrics_port", "workers"}, "IDENTITY_METRICS_PORT leaves no port for each of IDENTITY_WORKERS"
+    is_one_address = settings.host == settings.metrics_host or _WILDCARDS & {
+        settings.host,
+        settings.metrics_host,
+    }
+    if settings.port and settings.port in settings.metrics_ports and is_one_address:
+        yield (
+            {"metrics_port", "metrics_host", "port", "host", "workers"},
+            "IDENTITY_METRICS_PORT, and the ports after it for further IDENTITY_WORKERS, must differ from "
+            "IDENTITY_PORT",
         )
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from identity.domain.secrets import Secret
 
 HIDDEN = "**********"
+BUNDLED_APP = Path(__file__).parents[1] / "app"
 LEAST_MEMORY_COST = 19456  # KiB; OWASP's floor for Argon2id with two iterations and one lane
 MOST_MEMORY_COST = 4194304
 SERVER_SCHEMES = frozenset({"postgresql", "postgres", "mariadb", "mysql"})
@@ -146,6 +147,15 @@ def directory(text: str) -> Path:
     if not Path(text).is_dir():
         raise ValueError(f'must be an existing directory, not "{text}"')
     return Path(text)
+
+
+def app_directory(text: str) -> Path:
+    path = BUNDLED_APP if text == "bundled" else Path(text)
+    if not (path / "index.html").is_file():
+        if path is BUNDLED_APP:
+            raise ValueError("is bundled, but this installation was built without the app")
+        raise ValueError(f'must be bundled, or a directory with an index.html, which "{text}" is not')
+    return path
 
 
 def language_tag(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Self, TypeAlias
 
 import pytest
 
-from identity.application.ports import HashingLane
+from identity.application.ports import HashingLane, LaneLoad
 from identity.domain.errors import Unavailable
 from identity.testing.conformance import Conformance
 
@@ -103,6 +103,23 @@ class HashingLaneConformance(Conformance):
             assert [lane.is_waiting(queue.tasks[name]) for name in "ab"] == [False, True]
             await queue.leaves("a")
             assert lane.is_waiting(queue.tasks["b"]) is False
+
+    async def test_its_load_is_known(self, new_lane: NewLane) -> None:
+        lane = new_lane(2, LONG)
+        assert lane.load() == LaneLoad(slots=2, in_use=0, waiting=0, refused=0)
+        async with _Queue(lane) as queue:
+            await queue.comes(*"abcde")
+            assert lane.load() == LaneLoad(slots=2, in_use=2, waiting=3, refused=0)
+            await queue.goes_away("d")
+            assert lane.load() == LaneLoad(slots=2, in_use=2, waiting=2, refused=0)
+            with pytest.raises(Unavailable):
+                async with lane.turn(until=lane.deadline() - LONG.total_seconds() - 1):
+                    pytest.fail("it is too late")
+            for name in "abc":
+                await queue.leaves(name)
+            assert lane.load() == LaneLoad(slots=2, in_use=1, waiting=0, refused=1)
+            await queue.leaves("e")
+        assert lane.load() == LaneLoad(slots=2, in_use=0, waiting=0, refused=1)
 
 
 class _Queue:

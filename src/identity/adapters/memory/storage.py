@@ -21,7 +21,7 @@ from identity.adapters.memory.repositories import (
 from identity.adapters.memory.state import State, View
 from identity.adapters.memory.users import MemoryReservations, MemoryUsers
 from identity.application.mail import MailIntent
-from identity.application.ports import UnitOfWork
+from identity.application.ports import PoolLoad, UnitOfWork
 from identity.domain.events import Event
 
 
@@ -65,6 +65,10 @@ class MemoryStorage:
         self._refuse_nesting()
         await asyncio.sleep(0)
         yield self._unit_of_work(_Committed(self))
+
+    def pools(self) -> tuple[PoolLoad, ...]:
+        """There are no connections."""
+        return ()
 
     async def dispose(self) -> None:
         """There is nothing to let go of."""

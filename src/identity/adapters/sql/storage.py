@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from identity.adapters.sql.connection import SqlConnection
 from identity.adapters.sql.dialects import DIALECTS
 from identity.adapters.sql.repositories import unit_of_work
-from identity.application.ports import UnitOfWork
+from identity.application.ports import PoolLoad, UnitOfWork
 from identity.domain.errors import Conflict, Unavailable
 
 C = TypeVar("C", bound=SqlConnection)
@@ -68,6 +69,10 @@ class SqlStorage:
     async def dispose(self) -> None:
         await self._writing.dispose()
         await self._reading.dispose()
+
+    def pools(self) -> tuple[PoolLoad, ...]:
+        """How busy the connections are at this moment."""
+        return (_load("write", self._writing), _load("read", self._reading))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[SqlConnection]:
@@ -154,3 +159,9 @@ class SqlStorage:
         if isinstance(error, OSError):
             return Unavailable(f"the database cannot be reached: {error}")
         return None
+
+
+def _load(name: str, engine: AsyncEngine) -> PoolLoad:
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)  # noqa: S101 - whose size is known
+    return PoolLoad(name=name, size=pool.size(), in_use=pool.checkedout(), idle=pool.checkedin())

@@ -66,6 +66,14 @@ def serve(config: Path | None) -> None:
         signal.signal(number, lambda *_: sys.exit())
     run(settings, ready)
     try:
+        server.check_metrics_ports(settings)
+    except OSError as error:
+        fail(
+            EX_UNAVAILABLE,
+            f"cannot listen on {settings.metrics_host} for metrics: {os.strerror(error.errno or 0)}; "
+            "other addresses are set by IDENTITY_METRICS_HOST and IDENTITY_METRICS_PORT",
+        )
+    try:
         listener = server.listen(settings)
     except OSError as error:
         fail(

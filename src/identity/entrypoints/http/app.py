@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import cast
@@ -34,7 +34,7 @@ from identity.entrypoints.http import (
     user_administration,
     verification,
 )
-from identity.entrypoints.http.access_log import logged
+from identity.entrypoints.http.access_log import log_request
 from identity.entrypoints.http.answer import JsonAnswer
 from identity.entrypoints.http.authentication import provide_administrator, provide_client, provide_principal
 from identity.entrypoints.http.cors import RefusedPages, cors_config, refuse_in_json, withhold_credentials
@@ -45,8 +45,10 @@ from identity.entrypoints.http.errors import EXCEPTION_HANDLERS
 from identity.entrypoints.http.forwarded import TrustedProxies
 from identity.entrypoints.http.headers import add_headers, request_id
 from identity.entrypoints.http.language import Languages, provide_language
+from identity.entrypoints.http.observing import Observer, observed
 from identity.entrypoints.http.openapi import complete, openapi_config
 from identity.entrypoints.http.refresh_cookie import RefreshCookie
+from identity.entrypoints.http.single_page_app import SinglePageApp, answer
 
 ROUTES = [
     registration.register,
@@ -106,7 +108,8 @@ class Application(Litestar):
     By itself it would refuse it before it asks whose request it is.
     """
 
-    logs_requests = False
+    observers: tuple[Observer, ...] = ()
+    single_page_app: SinglePageApp | None = None
 
     async def __call__(
         self,
@@ -120,10 +123,24 @@ class Application(Litestar):
         http = cast("HTTPScope", scope)
         _make_known(http)
         logs.request.set(partial(request_id, http))
-        if self.logs_requests:
-            await logged(super().__call__, http, cast("Receive", receive), cast("Send", send))
+        if self.observers:
+            await observed(
+                self._answer,
+                http,
+                cast("Receive", receive),
+                cast("Send", send),
+                observers=self.observers,
+            )
         else:
+            await self._answer(http, cast("Receive", receive), cast("Send", send))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http = cast("HTTPScope", scope)
+        file = self.single_page_app.file(http) if self.single_page_app else None
+        if file is None:
             await super().__call__(scope, receive, send)
+        else:
+            await answer(file, http, send)
 
 
 def _make_known(scope: HTTPScope) -> None:
@@ -132,8 +149,19 @@ def _make_known(scope: HTTPScope) -> None:
         scope["method"] = HttpMethod.TRACE.value
 
 
-def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Litestar:
-    """The application over the container's use cases. What runs beside it is the `lifespan`'s matter."""
+def create_app(
+    container: Container,
+    *,
+    lifespan: Lifespan | None = None,
+    observers: Sequence[Observer] = (),
+    on_crowd: Callable[[], None] | None = None,
+) -> Litestar:
+    """The application over the container's use cases. What runs beside it is the `lifespan`'s matter.
+
+    Args:
+        observers: are told of each request that was answered.
+        on_crowd: is told of each that was refused for the crowd (`crowd.py`).
+    """
     use_cases = {
         "open_account": container.open_account(),
         "request_verification": container.request_verification(),
@@ -180,7 +208,8 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
     settings = container.settings()
     cors = cors_config(settings.cors_origins, credentials=settings.refresh_cookie)
     log_in = cookie_sessions.log_in if settings.refresh_cookie else login.log_in
-    crowded = Router("/", route_handlers=[log_in], middleware=[limiting_crowd(container.lane())])
+    limit = limiting_crowd(container.lane(), on_refusal=on_crowd)
+    crowded = Router("/", route_handlers=[log_in], middleware=[limit])
     by_code = BY_CODE_WITH_COOKIE if settings.refresh_cookie else BY_CODE_WITH_BODIES
     app = Application(
         [
@@ -221,7 +250,8 @@ def create_app(container: Container, *, lifespan: Lifespan | None = None) -> Lit
         logging_config=None,
         debug=False,
     )
-    app.logs_requests = settings.access_log
+    app.observers = (*([log_request] if settings.access_log else []), *observers)
+    app.single_page_app = SinglePageApp(settings.app_dir) if settings.app_dir else None
     complete(app, policy=container.judge_password().policy)
     provide_in_turn(app)
     return app

@@ -23,11 +23,14 @@ _BODY = msgspec.json.encode({"detail": UNAVAILABLE})
 
 class LimitedCrowd:
     """Lets as many requests in as the lane has places for. Only those count that have sent their bodies: who
-    holds a body back must not hold a place."""
+    holds a body back must not hold a place. `on_refusal` is told of each that is refused."""
 
-    def __init__(self, app: ASGIApp, lane: HashingLane) -> None:
+    def __init__(
+        self, app: ASGIApp, lane: HashingLane, *, on_refusal: Callable[[], None] | None = None
+    ) -> None:
         self._app = app
         self._lane = lane
+        self._on_refusal = on_refusal
         self._inside = 0
         self._refused = 0
         self._forgets_at = 0.0
@@ -37,6 +40,8 @@ class LimitedCrowd:
             await self._app(scope, receive, send)
             return
         if self._inside >= self._lane.capacity():
+            if self._on_refusal is not None:
+                self._on_refusal()
             await _refuse(send, retry_after=self._another_time())
             return
         self._inside += 1
@@ -65,8 +70,10 @@ async def _refuse(send: Send, *, retry_after: int) -> None:
     await send({"type": "http.response.body", "body": _BODY, "more_body": False})
 
 
-def limiting_crowd(lane: HashingLane) -> Callable[[ASGIApp], ASGIApp]:
+def limiting_crowd(
+    lane: HashingLane, *, on_refusal: Callable[[], None] | None = None
+) -> Callable[[ASGIApp], ASGIApp]:
     def limit(app: ASGIApp) -> ASGIApp:
-        return LimitedCrowd(app, lane)
+        return LimitedCrowd(app, lane, on_refusal=on_refusal)
 
     return limit
