@@ -8,12 +8,14 @@ PEERS := .venv-bench
 PEERS_INSTALLED := $(PEERS)/.installed
 ROUNDS ?= 5
 LOCK_TOOL := .venv/lock
+WEB_INSTALLED := web/node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test fuzz faults storm timing bench bench-quick check format lock clean
+.PHONY: help serve test fuzz faults storm timing bench bench-quick check format lock client-types \
+	web-test clean
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 serve: $(INSTALLED) ## serve on http://127.0.0.1:8000 with an embedded database, printing mail
 	$(BIN)/identity serve
@@ -59,8 +61,17 @@ lock: ## choose the newest permitted dependencies and write both requirements.lo
 	$(LOCK_TOOL)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url benchmarks/requirements.in -o benchmarks/requirements.lock
 
+client-types: $(INSTALLED) $(WEB_INSTALLED) ## write the client's openapi.json and types anew; needs node 20.19 or later
+	$(BIN)/python -m tests.web.openapi
+	npm --prefix web/client run types
+
+web-test: $(INSTALLED) $(WEB_INSTALLED) ## check the types of the client, test it, and weigh it; needs node 20.19 or later
+	npm --prefix web/client run typecheck
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web/client test
+	npm --prefix web/client run size
+
 clean: ## remove what was installed and built
-	rm -rf .venv $(PEERS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(PEERS) web/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -73,4 +84,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 $(PEERS_INSTALLED): benchmarks/requirements.lock
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.lock
+	@touch $@
+
+$(WEB_INSTALLED): web/package-lock.json
+	npm --prefix web ci --no-audit --no-fund
 	@touch $@

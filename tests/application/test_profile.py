@@ -35,6 +35,7 @@ class TestShowingAProfile:
             display_name="",
             locale="",
             time_zone="",
+            is_superuser=False,
             date_joined=world.clock.now(),
             last_updated=world.clock.now(),
         )

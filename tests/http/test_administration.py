@@ -241,8 +241,10 @@ async def test_an_address_is_vouched_for(service, root, john):
 async def test_a_superuser_is_made_and_unmade(service, root, john):
     access = (await service.log_in()).access
     assert (await done(service, "promote", root))[1]["superuser_since"] == "2026-01-01T12:00:00Z"
+    assert (await service.profile(access)).json()["is_superuser"] is True
     assert (await got(service, USERS, access))[0] == 200
     assert (await done(service, "demote", access, user_id=1))[1]["superuser_since"] is None
+    assert (await service.profile(root)).json()["is_superuser"] is False
     assert await got(service, USERS, root) == (403, NOT_PERMITTED)
 
 

@@ -48,6 +48,7 @@ async def test_the_profile_is_that_of_the_original_s_example(service, path):
             "display_name": "",
             "locale": "",
             "time_zone": "",
+            "is_superuser": False,
             "date_joined": "2024-12-19T10:00:00Z",
             "last_updated": "2024-12-19T10:00:00Z",
         },

@@ -286,6 +286,7 @@ async def test_fields_that_are_not_asked_for_change_nothing(service):
             "display_name": "",
             "locale": "",
             "time_zone": "",
+            "is_superuser": False,
             "date_joined": "2026-01-01T12:00:00Z",
             "last_updated": "2026-01-01T12:00:00Z",
         }

@@ -31,6 +31,7 @@ class Profile:
     display_name: str
     locale: str
     time_zone: str
+    is_superuser: bool
     date_joined: datetime
     last_updated: datetime
     """When the password was last changed; at first, when the account was opened."""
@@ -45,6 +46,7 @@ class Profile:
             display_name=user.display_name,
             locale=user.locale,
             time_zone=user.time_zone,
+            is_superuser=user.is_superuser,
             date_joined=user.joined_at,
             last_updated=user.password_changed_at,
         )

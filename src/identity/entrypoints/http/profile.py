@@ -38,6 +38,7 @@ class ProfileAnswer(msgspec.Struct):
     display_name: str
     locale: str
     time_zone: str
+    is_superuser: bool
     date_joined: datetime
     last_updated: datetime
 
@@ -51,6 +52,7 @@ class ProfileAnswer(msgspec.Struct):
             display_name=profile.display_name,
             locale=profile.locale,
             time_zone=profile.time_zone,
+            is_superuser=profile.is_superuser,
             date_joined=in_seconds(profile.date_joined),
             last_updated=in_seconds(profile.last_updated),
         )
@@ -71,6 +73,7 @@ EXAMPLE = ProfileAnswer(
     display_name="",
     locale="",
     time_zone="",
+    is_superuser=False,
     date_joined=datetime(2024, 12, 19, 10, tzinfo=UTC),
     last_updated=datetime(2024, 12, 19, 10, tzinfo=UTC),
 )

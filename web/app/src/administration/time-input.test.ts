@@ -1,0 +1,17 @@
+import { expect, test } from "vitest";
+import { localInputOf, timeOf } from "./time-input";
+
+test("what is typed into an input is found there again", () => {
+  const time = timeOf("2026-01-02T03:04");
+  expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:00Z$/);
+  expect(localInputOf(time)).toBe("2026-01-02T03:04");
+});
+
+test.each(["", "nonsense"])("%o is no time", (text) => {
+  expect(timeOf(text)).toBe("");
+  expect(localInputOf(text)).toBe("");
+});
+
+test("an input without a time is empty", () => {
+  expect(localInputOf(null)).toBe("");
+});
