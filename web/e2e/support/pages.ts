@@ -15,7 +15,7 @@ export function link(page: Page | Locator, name: string): Locator {
 }
 
 export function field(page: Page | Locator, label: string): Locator {
-  return page.getByRole("main").or(page.getByRole("dialog")).getByLabel(label, { exact: true });
+  return page.getByLabel(label, { exact: true });
 }
 
 export async function logIn(page: Page, { username, password }: Pick<Account, "username" | "password">): Promise<void> {

@@ -78,7 +78,7 @@ describe.each([
     await go(page, "Profile");
     await shows(page, "Profile");
     await field(page, "Name (optional)").fill("John the Quiet");
-    await page.getByRole("main").getByLabel("Language of mails").selectOption("de");
+    await field(page, "Language of mails").selectOption("de");
     await button(page, "Save").click();
     await page.getByText("Saved.").waitFor();
     await go(page, "Overview");
