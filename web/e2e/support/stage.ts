@@ -35,6 +35,15 @@ export class Stage {
     this.mailbox?.close();
   }
 
+  /** What a failed test saw, in `screenshots/failed/`. */
+  async picture(name: string): Promise<void> {
+    const pages = this.browser.contexts().flatMap((context) => context.pages());
+    for (const [index, page] of pages.entries()) {
+      const path = `screenshots/failed/${name.replace(/\W+/g, "-").slice(0, 80)}-${index}.png`;
+      await page.screenshot({ path, timeout: 3000 }).catch(() => undefined);
+    }
+  }
+
   /** Somebody with a browser of their own, who sees the app in English. */
   async visitor(options: BrowserContextOptions = {}): Promise<BrowserContext> {
     const context = await this.browser.newContext({ baseURL: this.service.url, locale: "en-GB", ...options });
@@ -62,6 +71,9 @@ export function useStage(settings: Record<string, string> = COOKIE_MODE): Stage 
   const stage = new Stage();
   beforeAll(() => stage.raise(settings));
   afterAll(() => stage.strike());
-  afterEach(() => expect(stage.problems.splice(0)).toEqual([]));
+  afterEach(async ({ task }) => {
+    if (task.result?.state === "fail") await stage.picture(task.name);
+    expect(stage.problems.splice(0)).toEqual([]);
+  });
   return stage;
 }
