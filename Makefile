@@ -73,12 +73,12 @@ client-types: $(INSTALLED) $(WEB_INSTALLED) ## write the client's openapi.json a
 	$(BIN)/python -m tests.web.openapi
 	npm --prefix web/client run types
 
-web-test: $(INSTALLED) $(WEB_INSTALLED) ## check the types of client and app, test both, and weigh the client; needs node 20.19 or later
+web-test: $(INSTALLED) $(APP)/index.html ## check the types of the client and the app, test them, and weigh them; needs node 20.19 or later
 	npm --prefix web/client run typecheck
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web/client test
 	npm --prefix web/client run size
-	npm --prefix web/app run typecheck
 	npm --prefix web/app test
+	npm --prefix web/app run size
 
 e2e: $(INSTALLED) $(APP)/index.html ## try the app in CHROMIUM=/usr/bin/chromium; pictures in web/e2e/screenshots
 	@npm --prefix web/app run --silent size

@@ -55,6 +55,7 @@ COMMANDS = (
     "calibrate",
     "keys",
     "users",
+    "webhooks",
     "reset-link",
     "settings",
 )
@@ -63,6 +64,7 @@ ARGUMENTS = {
     "keys": ("list",),
     "audit": ("verify",),
     "users": ("list",),
+    "webhooks": ("list",),
     "reset-link": ("john_doe",),
 }
 JOHN = ("--username", "john_doe", "--email", "john@example.com")

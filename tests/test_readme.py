@@ -28,6 +28,8 @@ from identity.application.sessions import DEVICES_REMEMBERED, USE_NOTED_EVERY
 from identity.container import build_container
 from identity.domain import login_code, signing_key
 from identity.domain.errors import (
+    DeliveryDeferred,
+    DeliveryRefused,
     IdentityError,
     InvalidInput,
     MailDeferred,
@@ -59,6 +61,8 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 UNDER_ANOTHER_HEADING = {
     "audit": ("Audit log", "identity audit verify"),
     "calibration": ("Login", "identity calibrate"),
+    "courier": ("Mail", "tries again"),
+    "letters": ("Administration", "The outbox"),
     "copying": ("Databases", "identity copy-to"),
     "mail_preview": ("Mail", "identity mail-preview"),
     "composing": ("Mail", "notices of a kind"),
@@ -416,10 +420,11 @@ def test_every_refusal_that_can_reach_a_client_is_in_the_errors_table() -> None:
         if "migrations" not in module.parts and not module.stem.startswith("__"):
             import_module(".".join(module.relative_to(PACKAGE.parent).with_suffix("").parts))
     ours = {kind for kind in kinds_of_refusal() if kind.__module__.startswith("identity.")}
-    assert {MailDeferred, MailRefused} < ours
-    assert {kind for kind in ours if not set(kind.__mro__) & set(REFUSALS)} == {MailDeferred, MailRefused}
+    of_deliveries = {DeliveryDeferred, DeliveryRefused, MailDeferred, MailRefused}
+    assert of_deliveries < ours
+    assert {kind for kind in ours if not set(kind.__mro__) & set(REFUSALS)} == of_deliveries
     told = {code.strip("`") for code, _, _ in table("Errors")}
-    assert {kind.code for kind in ours} - {"mail_deferred", "mail_refused"} == told
+    assert {kind.code for kind in ours - of_deliveries} == told
 
 
 def test_the_commands_table_is_that_of_the_command_line() -> None:
@@ -445,7 +450,7 @@ def test_the_commands_section_names_the_variable_and_the_statuses_of_the_code() 
     assert f"`{cli.PASSWORD_VARIABLE}`" in text
     assert f"Exit status {cli.EX_DATAERR} means bad input" in text
     assert f"{cli.EX_UNAVAILABLE} that something outside does not work" in text
-    assert f"{cli.EX_TEMPFAIL} that mail did not go out now" in text
+    assert f"{cli.EX_TEMPFAIL} that mail or a webhook did not go out now" in text
     assert f"{cli.EX_CONFIG} that a setting, a file or the schema is wrong" in text
 
 

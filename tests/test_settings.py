@@ -848,6 +848,88 @@ def test_the_insecure_refresh_cookie_is_refused_anywhere_else(more: dict[str, st
     assert problem(**{**INSECURE, **more}).startswith("IDENTITY_REFRESH_COOKIE_INSECURE goes with ")
 
 
+# Webhooks
+
+HOOKS = "https://a.example/hooks"
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoints"),
+    [
+        ("", ()),
+        (HOOKS, (HOOKS,)),
+        (f" {HOOKS}  LoggedIn   LoginRefused ", (f"{HOOKS} LoggedIn LoginRefused",)),
+        (f"{HOOKS} LoggedIn,https://b.example", (f"{HOOKS} LoggedIn", "https://b.example")),
+        (f"{HOOKS}, https://b.example:8443/x?token=y%2C ,", (HOOKS, "https://b.example:8443/x?token=y%2C")),
+        ("https://[2606:4700::1111]/", ("https://[2606:4700::1111]/",)),
+        (f"{HOOKS},{HOOKS}/", (HOOKS, f"{HOOKS}/")),
+    ],
+)
+def test_webhooks_go_to_urls_each_with_its_kinds(text: str, endpoints: tuple[str, ...]):
+    assert load(WEBHOOK_URL=text).webhook_url == endpoints
+
+
+def test_a_file_has_a_list_of_webhooks(toml):
+    file = toml(f'webhook_url = ["{HOOKS} LoggedIn", "https://b.example"]\nwebhook_private = false\n')
+    assert load(file).webhook_url == (f"{HOOKS} LoggedIn", "https://b.example")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("a.example", "ftp://a.example", "https://", "https://a.example:0/", "https://a.example:65536"),
+        *("https://user:canary@a.example/", "https://a.example/#canary", "https://a.example/?a=b#canary"),
+        *("https://a.example/ü", "https://ü.example/", "LoggedIn https://a.example", "HTTPS"),
+        "https://a.example/a,b",
+    ],
+)
+def test_what_is_no_url_gets_no_webhooks_and_is_not_shown(url: str):
+    line = problem(WEBHOOK_URL=url)
+    assert line.startswith("IDENTITY_WEBHOOK_URL must be https:// URLs with host")
+    assert "canary" not in line
+
+
+def test_what_can_be_no_kind_of_event_is_refused():
+    assert problem(WEBHOOK_URL=f"{HOOKS} logged_in").startswith(
+        "IDENTITY_WEBHOOK_URL has after a URL what is"
+    )
+
+
+def test_one_url_is_named_once():
+    assert problem(WEBHOOK_URL=f"{HOOKS} LoggedIn,{HOOKS}") == "IDENTITY_WEBHOOK_URL has one URL twice"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://a.example/canary", "https://localhost/canary", "https://127.0.0.1:8443/canary"),
+        *(
+            "https://10.0.0.1/canary",
+            "https://[::1]/canary",
+            "https://[fd00::1]/canary",
+            "https://169.254.1.1",
+        ),
+    ],
+)
+def test_webhooks_go_to_private_addresses_and_without_tls_only_where_that_is_allowed(url: str):
+    line = problem(WEBHOOK_URL=f"{HOOKS},{url} LoggedIn")
+    assert "IDENTITY_WEBHOOK_PRIVATE=true" in line
+    assert "canary" not in line
+    assert load(WEBHOOK_URL=url, WEBHOOK_PRIVATE="true").webhook_url == (url,)
+
+
+def test_of_the_urls_of_webhooks_only_the_hosts_are_shown():
+    text = "https://a.example/canary/x?y=canary LoggedIn,https://b.example:8443?canary,https://c.example"
+    settings = load(WEBHOOK_URL=text)
+    shown = row(settings, "IDENTITY_WEBHOOK_URL")
+    assert shown.value == (
+        "https://a.example/********** LoggedIn,https://b.example:8443?**********,https://c.example"
+    )
+    assert not shown.is_default
+    assert "canary" not in repr(settings)
+    assert "canary" not in str(list(settings.__rich_repr__()))
+
+
 # Metrics
 
 

@@ -27,9 +27,11 @@ from identity.adapters.memory import (
     MemorySchema,
     MemoryStorage,
     MemoryTokens,
+    MemoryWebhookSender,
     SeededRandomness,
     WordList,
 )
+from identity.application.courier import Courier
 from identity.application.ports import UnitOfWork
 from identity.container import Container, build_container
 from identity.domain.errors import Unavailable
@@ -126,7 +128,7 @@ class FaultyTap:
             value = getattr(use_case, field.name)
             if field.name in ports:
                 tapped[field.name] = self.on_port(field.name, value)
-            elif is_use_case(type(value)):
+            elif is_use_case(type(value)) or isinstance(value, Courier):
                 tapped[field.name] = self.on_use_case(value)
         return replace(use_case, **tapped)
 
@@ -254,6 +256,7 @@ class FaultyWorld(World):
 
     def __init__(self) -> None:
         FaultyWorld.current = self
+        self.webhooks = MemoryWebhookSender()
         self.tap: Any = FaultyTap()
         self.clock = FixedClock()
         self.randomness = SeededRandomness()
@@ -321,6 +324,7 @@ def _container() -> Container:
     override("randomness", lambda world: world.randomness)
     override("hasher", lambda world: world.hasher)
     override("mailer", lambda world: world.mailer)
+    override("webhook_sender", lambda world: world.webhooks)
     override("tokens", lambda world: world._tokens)
     override("storage", lambda world: world)
     container.renderer.override(Object(renderer()))

@@ -18,11 +18,13 @@ from tests.application.world import (
 
 from identity.adapters.memory import PlainHasher
 from identity.application.audit import SETTLED_AFTER
+from identity.application.letters import WebhookIntent
 from identity.application.registration import VERIFIED_WITHIN
 from identity.application.sessions import DEVICES_REMEMBERED, USE_NOTED_EVERY
 from identity.domain.events import OPERATOR
 from identity.domain.secrets import Secret
 from identity.domain.user import User
+from identity.domain.webhook import Endpoint, SigningSecret
 
 World = Any  # one whose use cases are those of the container, by name
 Act = Callable[[], Awaitable[Any]]
@@ -460,6 +462,36 @@ async def a_dead_letter(world: World) -> str:
     return str(claimed.intent.id)
 
 
+GONE = Endpoint(url="https://gone.example/hooks", secrets=(SigningSecret(key=b"k" * 32),))
+
+
+async def a_dead_webhook(world: World) -> None:
+    now = world.clock.now()
+    intent = WebhookIntent(id="w" * 32, queue=GONE.queue, kind="LoggedIn", created_at=now, body="{}")
+    async with world.storage.begin() as uow:
+        await uow.outbox.put(intent)
+        claimed = await uow.outbox.claim(lease_id="l", at=now, lease=timedelta(seconds=1), queue=GONE.queue)
+        await uow.outbox.bury(claimed, at=now, error="answered 410")
+
+
+async def tries_an_endpoint(world: World) -> Act:
+    return lambda: world.try_endpoint(GONE)
+
+
+async def shows_the_endpoints(world: World) -> Act:
+    await a_dead_webhook(world)
+    return later(world, "show_endpoints")
+
+
+async def retries_webhooks(world: World) -> Act:
+    await a_dead_webhook(world)
+    return lambda: world.retry_webhooks(by=OPERATOR, endpoints=[GONE])
+
+
+async def retries_webhooks_of_which_none_is_dead(world: World) -> Act:
+    return lambda: world.retry_webhooks(by=OPERATOR, endpoints=[GONE])
+
+
 async def lists_the_outbox(world: World) -> Act:
     await a_dead_letter(world)
     return lambda: world.list_outbox(dead=True)
@@ -585,6 +617,10 @@ SCENARIOS: list[Scenario] = [
     reads_the_audit_log,
     lists_the_outbox,
     retries_a_letter,
+    tries_an_endpoint,
+    shows_the_endpoints,
+    retries_webhooks,
+    retries_webhooks_of_which_none_is_dead,
     seals_the_audit_log,
     verifies_the_audit_log,
     exports_the_audit_log,
@@ -637,6 +673,7 @@ TRACES: dict[Scenario, list[str]] = {
     erases_an_account: ["audit_log.append", "audit_log.forget_clients"],
     mints_a_reset_link: ["audit_log.append"],
     retries_a_letter: ["audit_log.append"],
+    retries_webhooks: ["audit_log.append", "outbox.retry"],
 }
 TRACED_WITH_EACH_REFUSAL = {
     fails_to_log_in,

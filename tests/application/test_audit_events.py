@@ -24,6 +24,7 @@ PART = "it is a part of others, which leave the event"
 
 LEFT_BY: Mapping[str, Mapping[Scenario, str | None] | str] = {
     "AdministerUser": PART,
+    "AnnounceEvents": PART,
     "Authenticate": "that a session is used is not noted here, but in the session",
     "Authorise": PART,
     "BeginSession": PART,
@@ -42,6 +43,7 @@ LEFT_BY: Mapping[str, Mapping[Scenario, str | None] | str] = {
     "ConfirmPassword": {does.fails_to_delete_the_account: "PasswordRefused"},
     "CountRequest": "what is throttled is counted",
     "DeliverMail": "the outbox says what was mailed, and what could not be",
+    "DeliverWebhook": "the outbox says what could not be sent, and an event would have to be sent in turn",
     "DemoteUser": {
         does.demotes_a_superuser: "SuperuserTaken",
         does.demotes_the_last_superuser: None,
@@ -120,13 +122,19 @@ LEFT_BY: Mapping[str, Mapping[Scenario, str | None] | str] = {
     },
     "RetireKey": {does.retires_the_key: "KeyRetired"},
     "RetryLetter": {does.retries_a_letter: "LetterRetried"},
+    "RetryWebhooks": {
+        does.retries_webhooks: "LetterRetried",
+        does.retries_webhooks_of_which_none_is_dead: None,
+    },
     "RotateKeys": {does.rotates_keys: "KeyAdded", does.rotates_keys_soon: "KeyAdded"},
     "RotateKeysWhenDue": {does.rotates_keys_when_due: "KeyAdded"},
     "SealAuditLog": "the day that it seals says so, and an event would have to be sealed in turn",
     "SearchUsers": READS,
+    "ShowEndpoints": READS,
     "ShowProfile": READS,
     "ShowUser": READS,
     "SignTokens": PART,
+    "TryEndpoint": "what it sends tells of nothing",
     "UndoDeletion": {
         does.undoes_the_deletion: "DeletionUndone",
         does.undoes_the_deletion_with_a_spent_link: None,

@@ -21,6 +21,7 @@ from identity.adapters.memory import (
     MemorySchema,
     MemoryStorage,
     MemoryTokens,
+    MemoryWebhookSender,
     PlainHasher,
     SeededRandomness,
     WordList,
@@ -87,6 +88,14 @@ from identity.application.user_administration import (
     VerifyUserEmail,
 )
 from identity.application.verification import RequestVerification, VerifyEmail
+from identity.application.webhooks import (
+    WEBHOOK_SCHEDULE,
+    AnnounceEvents,
+    DeliverWebhook,
+    RetryWebhooks,
+    ShowEndpoints,
+    TryEndpoint,
+)
 from identity.domain.audit_seal import SealingKey
 from identity.domain.login_code import CodeDigests
 from identity.domain.names import Username
@@ -97,6 +106,7 @@ from identity.domain.session import Client
 from identity.domain.throttling import Backoff, Window
 from identity.domain.tokens import Claims, TokenPair
 from identity.domain.user import User
+from identity.domain.webhook import Endpoint, Webhook
 
 PASSWORD = Secret("yourpassword123")
 NEW_PASSWORD = Secret("yournewpassword123")
@@ -316,6 +326,7 @@ class World:
         buckets: Buckets = BUCKETS,
         verification: str = "off",  # what a test finds in the outbox is its own matter
         storage: Any = None,
+        endpoints: tuple[Endpoint, ...] = (),
     ) -> None:
         """`storage`: another than the one in memory, which is the one that `state`, `happened` and `waiting`
         look into."""
@@ -324,10 +335,14 @@ class World:
         self.storage = storage or MemoryStorage()
         self.hasher = Hasher()
         self.mailer = Mailer()
+        self.webhooks = MemoryWebhookSender()
         self.lane = AsyncHashingLane(slots=SLOTS)
 
         clock = self.tap.on("clock", self.clock)
-        begin = self.tap.on_storage("begin", self.storage.begin)
+        announced = AnnounceEvents(
+            begin=self.storage.begin, endpoints=endpoints, randomness=SeededRandomness(seed=1)
+        )
+        begin = self.tap.on_storage("begin", announced if endpoints else self.storage.begin)
         read = self.tap.on_storage("read", self.storage.read)
         hasher = self.tap.on("hasher", self.hasher)
         randomness = self.tap.on("randomness", SeededRandomness())
@@ -504,10 +519,9 @@ class World:
         self.read_audit_log = ReadAuditLog(read=read)
         self.list_outbox = ListOutbox(read=read)
         self.retry_letter = RetryLetter(**acting)
+        courier = Courier(read=read, begin=begin, clock=clock, randomness=randomness, schedule=MAIL_SCHEDULE)
         self.deliver_mail = DeliverMail(
-            courier=Courier(
-                read=read, begin=begin, clock=clock, randomness=randomness, schedule=MAIL_SCHEDULE
-            ),
+            courier=courier,
             compose_mail=ComposeMail(
                 begin=begin,
                 clock=clock,
@@ -521,6 +535,19 @@ class World:
             mailer=self.tap.on("mailer", self.mailer),
             clock=clock,
         )
+        webhooks = self.tap.on("webhooks", self.webhooks)
+        self.deliver_webhooks = tuple(
+            DeliverWebhook(
+                courier=replace(courier, schedule=WEBHOOK_SCHEDULE),
+                sender=webhooks,
+                clock=clock,
+                endpoint=endpoint,
+            )
+            for endpoint in endpoints
+        )
+        self.try_endpoint = TryEndpoint(sender=webhooks, clock=clock, randomness=randomness)
+        self.show_endpoints = ShowEndpoints(read=read, endpoints=endpoints)
+        self.retry_webhooks = RetryWebhooks(read=read, retry_letter=self.retry_letter)
         self.seal_audit_log = SealAuditLog(begin=begin, clock=clock, key=SEALING_KEY, previous_key=None)
         self.verify_audit_log = VerifyAuditLog(
             read=read, clock=clock, key=SEALING_KEY, previous_key=None, retention=RETENTION
@@ -570,6 +597,14 @@ class World:
         while await self.deliver_mail():
             pass
         return self.mailer.sent[before:]
+
+    async def announced(self) -> list[Webhook]:
+        """Sends all webhooks that are due; what arrived."""
+        before = len(self.webhooks.sent)
+        for deliver in self.deliver_webhooks:
+            while await deliver():
+                pass
+        return self.webhooks.sent[before:]
 
     async def reset_link(self, email: str = "alice@example.com") -> ResetLink:
         """Asks for a reset, and reads the mail."""

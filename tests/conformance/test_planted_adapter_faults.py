@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from tests.conformance import broken_adapters as broken
 from tests.conformance import broken_lanes as lanes
+from tests.conformance import broken_senders as senders
 from tests.conformance.broken_adapters import CarefulMailer, RefusedMailer, ScryptHasher, UnreachableMailer
+from tests.conformance.test_webhook_senders import received_by
 
 from identity.adapters.mail.jinja import JinjaRenderer
 from identity.adapters.memory import FixedClock, MemoryTokens, SeededRandomness, WordList
@@ -24,6 +26,7 @@ from identity.testing.mailer import Delivered, MailerConformance
 from identity.testing.randomness import RandomnessConformance
 from identity.testing.renderer import RendererConformance
 from identity.testing.tokens import TokensConformance
+from identity.testing.webhooks import WebhookSenderConformance
 
 CAUGHT_BY: Mapping[type, str] = {
     # hashers
@@ -157,6 +160,59 @@ CAUGHT_BY: Mapping[type, str] = {
     broken.MailerThatTakesAnInterruptionForAFailure: (
         "MailerConformance.test_a_mailer_that_is_interrupted_stops_and_can_be_used_again"
     ),
+    # senders of webhooks
+    senders.SenderOfItsOwnTime: (
+        "WebhookSenderConformance.test_a_webhook_arrives_once_as_a_post_with_its_headers"
+    ),
+    senders.SenderOfOneSignature: (
+        "WebhookSenderConformance.test_a_webhook_arrives_once_as_a_post_with_its_headers"
+    ),
+    senders.SenderThatEndsTheLine: ("WebhookSenderConformance.test_a_body_arrives_octet_for_octet"),
+    senders.SenderThatWritesTheBodyAnew: ("WebhookSenderConformance.test_a_body_arrives_octet_for_octet"),
+    senders.SenderThatSendsTwice: (
+        "WebhookSenderConformance.test_of_webhooks_that_are_sent_at_once_each_arrives_once"
+    ),
+    senders.SenderThatDropsEverySecond: (
+        "WebhookSenderConformance.test_of_webhooks_that_are_sent_at_once_each_arrives_once"
+    ),
+    senders.SenderThatMixesThemUp: (
+        "WebhookSenderConformance.test_of_webhooks_that_are_sent_at_once_each_arrives_once"
+    ),
+    senders.SenderThatKnows200And204: (
+        "WebhookSenderConformance.test_every_status_of_success_says_that_it_was_received"
+    ),
+    senders.SenderThatTakesEveryAnswer: (
+        "WebhookSenderConformance.test_every_other_status_but_410_defers_the_webhook"
+    ),
+    senders.SenderThatTakesARedirectForAnAnswer: (
+        "WebhookSenderConformance.test_every_other_status_but_410_defers_the_webhook"
+    ),
+    senders.SenderThatGivesUpOnAClientError: (
+        "WebhookSenderConformance.test_every_other_status_but_410_defers_the_webhook"
+    ),
+    senders.SenderThatNeverGivesUp: ("WebhookSenderConformance.test_410_refuses_the_webhook"),
+    senders.SenderThatFollowsRedirects: ("WebhookSenderConformance.test_a_redirect_is_not_followed"),
+    senders.SenderThatSwallowsFailures: (
+        "WebhookSenderConformance.test_an_endpoint_that_is_not_there_defers_the_webhook"
+    ),
+    senders.SenderThatGivesUpOnWhoIsAway: (
+        "WebhookSenderConformance.test_an_endpoint_that_is_not_there_defers_the_webhook"
+    ),
+    senders.SenderThatTellsTheAddress: (
+        "WebhookSenderConformance.test_no_error_tells_what_was_sent_or_answered"
+    ),
+    senders.SenderThatQuotesTheAnswer: (
+        "WebhookSenderConformance.test_no_error_tells_what_was_sent_or_answered"
+    ),
+    senders.SenderThatShowsTheWebhook: (
+        "WebhookSenderConformance.test_no_error_tells_what_was_sent_or_answered"
+    ),
+    senders.SenderThatCannotBeInterrupted: (
+        "WebhookSenderConformance.test_a_sender_that_is_interrupted_stops_and_can_be_used_again"
+    ),
+    senders.SenderThatTakesAnInterruptionForAFailure: (
+        "WebhookSenderConformance.test_a_sender_that_is_interrupted_stops_and_can_be_used_again"
+    ),
     # clocks
     broken.NaiveClock: "ClockConformance.test_the_time_is_aware_and_in_utc",
     broken.ClockOfAnotherZone: "ClockConformance.test_the_time_is_aware_and_in_utc",
@@ -260,6 +316,24 @@ async def of_mailer(fault: type | None) -> Fixtures:
     }
 
 
+async def of_sender(fault: type | None) -> Fixtures:
+    spoil, nobody = fault or (lambda sender: sender), "https://nobody.example/canary"
+    honest = senders.CarefulSender({nobody: None})
+
+    def answering(status: int) -> str:
+        url = f"{senders.ENDPOINT}/canary/{status}"
+        honest.answers[url] = status
+        return url
+
+    return {
+        "sender": spoil(honest),
+        "endpoint": senders.ENDPOINT,
+        "answering": answering,
+        "nobody": nobody,
+        "received": received_by(honest),
+    }
+
+
 async def of_clock(fault: type | None) -> Fixtures:
     return {"clock": (fault or SystemClock)()}
 
@@ -282,6 +356,7 @@ KIT: Mapping[type, Callable[[type | None], Awaitable[Fixtures]]] = {
     TokensConformance: of_tokens,
     RendererConformance: of_renderer,
     MailerConformance: of_mailer,
+    WebhookSenderConformance: of_sender,
     ClockConformance: of_clock,
     RandomnessConformance: of_randomness,
     CommonPasswordsConformance: of_common_passwords,

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from tests.http.conftest import PASSWORD, bearer
 
+from identity.application.letters import WebhookIntent
 from identity.domain.errors import MailRefused
 from identity.domain.secrets import Secret
 
@@ -316,6 +317,7 @@ async def test_a_dead_letter_is_seen_and_tried_again(service, root, john):
     assert (status, dead["next"]) == (200, None)
     assert letter == {
         "id": letter["id"],
+        "queue": "mail",
         "kind": "password_reset",
         "user_id": None,
         "email": "john@example.com",
@@ -331,6 +333,37 @@ async def test_a_dead_letter_is_seen_and_tried_again(service, root, john):
     answer = await service.client.post(path, headers=bearer(root))
     assert (answer.status_code, answer.json()) == (404, NO_LETTER)
     assert len(await service.deliver()) == 1
+
+
+async def test_a_webhook_in_the_outbox_names_its_queue_and_whom_it_concerns_and_shows_no_body(
+    service, root, john
+):
+    at = service.clock.now()
+    intent = WebhookIntent(
+        id="w" * 32, queue="webhook:0123", kind="LoggedIn", created_at=at, user_id=2, body='{"x":"canary"}'
+    )
+
+    async def die():
+        async with service.container.storage().begin() as uow:
+            await uow.outbox.put(intent)
+            claimed = await uow.outbox.claim(
+                lease_id="l", at=at, lease=timedelta(minutes=1), queue="webhook:0123"
+            )
+            await uow.outbox.bury(claimed, at=at, error="answered 410")
+
+    service.in_the_app(die)
+    _, dead = await got(service, f"{OUTBOX}?state=dead", root)
+    (letter,) = dead["letters"]
+    assert (letter["queue"], letter["kind"], letter["user_id"], letter["email"], letter["error"]) == (
+        "webhook:0123",
+        "LoggedIn",
+        2,
+        None,
+        "answered 410",
+    )
+    assert "canary" not in str(dead)
+    answer = await service.client.post(f"{OUTBOX}{'w' * 32}/retry/", headers=bearer(root))
+    assert (answer.status_code, answer.json()) == (200, letter | {"attempts": 0, "dead_at": None})
 
 
 @pytest.mark.parametrize("letter", ["0" * 32, "x", "%00", "%F0%9F%A6%8A", "a" * 300])

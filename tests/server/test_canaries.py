@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from tests.databases import KINDS, execute
+from tests.receiver import Receiver, receiving
 from tests.server.commands import AS_EVER, SECRET
 from tests.server.service import eventually
 
@@ -111,6 +113,12 @@ class Flow:
             self.refusals.append(answer.text)
 
 
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
 def dump(server: Any, kind: str) -> str:
     """All that the database holds, as text; octets in the form that this kind of database shows."""
     if kind == "sqlite":
@@ -121,7 +129,7 @@ def dump(server: Any, kind: str) -> str:
 
 
 def test_no_secret_is_in_the_log_in_a_refusal_or_in_the_database(
-    serve: Any, smtp: Any, new_database: Any, kind: str
+    serve: Any, smtp: Any, receiver: Receiver, new_database: Any, kind: str
 ) -> None:
     server = serve(
         mail_url=smtp.url,
@@ -130,10 +138,12 @@ def test_no_secret_is_in_the_log_in_a_refusal_or_in_the_database(
         login_code="true",
         log_format="json",
         access_log="true",
-        **{"secret": SECRET, **AS_EVER, **new_database()},
+        **{"secret": SECRET, **AS_EVER, **new_database(), **receiver.settings},
     )
     flow = Flow(server, smtp)
+    flow.secrets.add("canary-of-the-url")
     flow.run()
+    eventually(lambda: receiver.told("DeletionUndone"))
     held = dump(server, kind)
     assert server.stop() == 0
     held += dump(server, kind) if kind == "sqlite" else ""
@@ -145,9 +155,11 @@ def test_no_secret_is_in_the_log_in_a_refusal_or_in_the_database(
             "log": server.text,
             "refusals": "".join(flow.refusals),
             "database": held,
+            "webhooks": repr(receiver.taken),
         }.items()
     }
-    assert found == {"log": [], "refusals": [], "database": []}
+    assert found == {"log": [], "refusals": [], "database": [], "webhooks": []}
     assert ADDRESS in held  # the search sees what is there
     assert '"route": "/api/auth/login"' in server.text
+    assert "appleseed" not in repr(receiver.taken)
     assert "appleseed" not in server.text  # nor is the log a list of people

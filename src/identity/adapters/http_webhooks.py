@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 import ssl
@@ -15,10 +16,20 @@ from identity.domain.errors import DeliveryDeferred, DeliveryRefused
 from identity.domain.webhook import Webhook
 
 TIME_LIMIT = timedelta(seconds=15)
-"""For all of one webhook, from the look-up of the name to the end of the answer."""
+"""For all of one webhook, from the look-up of the name to the head of the answer."""
+POLITENESS = timedelta(seconds=1)
+"""How long the rest of an answer is listened to: its status has said all, but a receiver that is cut off may
+take it for an error."""
 MOST_OF_AN_ANSWER = 64 * 1024  # bytes that are read, of which none is looked at
 _GONE = 410
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052, 2.1
+_INSIDE = (  # that the standard library, or an older release of it, takes for public
+    ipaddress.ip_network(
+        "192.0.0.0/24"
+    ),  # RFC 6890; 192.0.0.192 tells machines of Oracle's cloud their secrets
+    ipaddress.ip_network("168.63.129.16/32"),  # the same, of Azure's
+)
+_UNICAST = ipaddress.ip_network("2000::/3")  # all that is assigned for global use: RFC 4291, 2.4
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -43,7 +54,10 @@ class HttpWebhookSender:
         except httpcore.ProtocolError:  # whose text may quote the answer
             raise DeliveryDeferred("the answer is no HTTP") from None
         except (httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
-            raise DeliveryDeferred(f"cannot connect: {error}") from None
+            # Of a connection that breaks later nothing more is known.
+            raise DeliveryDeferred(
+                f"cannot connect: {error}" if str(error) else "the connection broke"
+            ) from None
         if status == _GONE:
             raise DeliveryRefused("answered 410: the endpoint is gone for good")
         if not 200 <= status < 300:
@@ -59,12 +73,18 @@ class HttpWebhookSender:
                 content=webhook.body,
             ) as response,
         ):
-            read = 0
-            async for chunk in response.aiter_stream():
-                read += len(chunk)
-                if read > MOST_OF_AN_ANSWER:
-                    break
+            with contextlib.suppress(TimeoutError, httpcore.ProtocolError, httpcore.NetworkError):
+                async with asyncio.timeout(POLITENESS.total_seconds()):
+                    await _heard_out(response)
             return response.status
+
+
+async def _heard_out(response: httpcore.Response) -> None:
+    read = 0
+    async for chunk in response.aiter_stream():
+        read += len(chunk)
+        if read > MOST_OF_AN_ANSWER:
+            return
 
 
 class _Network(httpcore.AsyncNetworkBackend):
@@ -82,7 +102,10 @@ class _Network(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except UnicodeError:  # where a part of it is empty or too long
+            raise DeliveryRefused(f"{host} cannot be the name of a host") from None
         addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
         permitted = [address for address in addresses if self._to_private or is_public(address)]
         if not permitted:
@@ -109,4 +132,6 @@ def is_public(address: str) -> bool:
             judged = ipaddress.IPv4Address(int(judged) & 0xFFFFFFFF)
         else:
             judged = judged.ipv4_mapped or judged.sixtofour or judged
-    return judged.is_global and not judged.is_multicast
+    if isinstance(judged, ipaddress.IPv6Address) and judged not in _UNICAST:
+        return False
+    return judged.is_global and not judged.is_multicast and not any(judged in each for each in _INSIDE)

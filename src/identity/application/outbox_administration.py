@@ -1,4 +1,4 @@
-"""What administrators see of mail that waits or was given up, and trying that again."""
+"""What administrators see of mail and webhooks that wait or were given up, and trying those again."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class LetterPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListOutbox:
-    """A page of the mails that wait, the oldest first, or of the dead letters, the longest dead first; of
-    none what is in it.
+    """A page of the letters that wait, the oldest first, or of the dead ones, the longest dead first; of none
+    what is in it.
 
     Raises:
         InvalidInput: the cursor cannot be one.

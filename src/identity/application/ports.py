@@ -639,9 +639,11 @@ class Mailer(Protocol):
 
 class WebhookSender(Protocol):
     async def send(self, webhook: Webhook) -> None:
-        """Posts the webhook, with its headers and body as they are, and follows no redirect.
+        """Posts the webhook once, with its headers and body as they are, and follows no redirect. A status
+        of 2xx says that it was received, whatever comes after it.
 
-        The outbox keeps the text of these errors: they hold nothing of what was sent or answered.
+        The outbox keeps the text of these errors: they hold nothing of what was sent or answered but the host
+        and the status.
 
         Raises:
             DeliveryDeferred: it may work later; of every status but 2xx and 410 too.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -171,20 +171,25 @@ class RetryWebhooks:
     retry_letter: RetryLetter
 
     async def __call__(self, *, by: Principal | Actor, endpoints: Collection[Endpoint]) -> int:
-        queues, retried, after = {each.queue for each in endpoints}, 0, None
-        while letters := await self._dead(after):
-            for letter in letters:
-                retried += letter.queue in queues and await self._retry(letter, by=by)
-            after = letters[-1].place
-        return retried
+        # Looked for before any is tried again: it may be dead once more within a moment, and for ever so on.
+        letter_ids = await self._dead({each.queue for each in endpoints})
+        return sum([await self._retry(each, by=by) for each in letter_ids])
 
-    async def _dead(self, after: LetterPlace | None) -> tuple[Letter, ...]:
+    async def _dead(self, queues: Set[str]) -> list[str]:
+        found: list[str] = []
+        after: LetterPlace | None = None
+        while letters := await self._page(after):
+            found += (letter.id for letter in letters if letter.queue in queues)
+            after = letters[-1].place
+        return found
+
+    async def _page(self, after: LetterPlace | None) -> tuple[Letter, ...]:
         async with self.read() as uow:
             return await uow.outbox.letters(dead=True, after=after, limit=_PAGE)
 
-    async def _retry(self, letter: Letter, *, by: Principal | Actor) -> bool:
+    async def _retry(self, letter_id: str, *, by: Principal | Actor) -> bool:
         try:
-            await self.retry_letter(by=by, letter_id=letter.id)
+            await self.retry_letter(by=by, letter_id=letter_id)
         except DeadLetterNotFound:  # tried again by another meanwhile
             return False
         return True

@@ -11,7 +11,7 @@
     ├── NotPermitted             permission_denied         not a superuser's request
     ├── LoginTooOld              login_too_old             a superuser's, whose session began too long ago
     ├── AccountNotFound          account_not_found         for those who may know which there are
-    ├── DeadLetterNotFound       dead_letter_not_found     there is no such mail, or it is none
+    ├── DeadLetterNotFound       dead_letter_not_found     there is no such letter, or it is not dead
     ├── OneTimeTokenRefused      invalid_one_time_token    bad, used, expired or foreign: one answer
     ├── TokenRefused             token_not_valid           an access or refresh token, with a `reason`
     │   └── AccessTokenRefused                             the same where it was to authenticate a request

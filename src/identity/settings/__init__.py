@@ -315,7 +315,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = False
     deliver_mail: Annotated[
         bool,
-        "Send mail from the server process; false when `identity deliver-mail` runs as a process of its own.",
+        "Send mail and webhooks from the server process; false when `identity deliver-mail` runs as a "
+        "process of its own.",
         values.boolean,
     ] = True
     shutdown_delay: Annotated[

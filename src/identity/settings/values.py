@@ -294,10 +294,11 @@ def webhooks(text: str) -> tuple[str, ...]:
     for endpoint in found:
         url, *kinds = endpoint.split()
         match = _HTTP_URL.fullmatch(url)
-        if not match or (match["extra"] or "").startswith("#") or not _has_usable_port(match):
+        if not match or "#" in (match["extra"] or "") or not _has_usable_port(match) or not url.isascii():
             raise ValueError(
-                "must be https:// URLs with host[:port][/path][?query], separated by commas, and after each "
-                "the kinds of events that it is told of, if not of all"
+                "must be https:// URLs with host[:port][/path][?query], what is not ASCII and commas in them "
+                "percent-encoded, separated by commas, and after each the kinds of events that it is told "
+                "of, if not of all"
             )
         if not all(re.fullmatch("[A-Z][A-Za-z]+", kind) for kind in kinds):
             raise ValueError("has after a URL what is no kind of event, such as UserRegistered")

@@ -1,7 +1,7 @@
 import { data } from "identity-client";
 import { createContext, useContext, useEffect, useRef, useState } from "react";
 import { Link, Navigate, NavLink, Outlet, useLocation } from "react-router";
-import { identity, departureFromHere, useRestoredSession, type Profile } from "./identity";
+import { identity, departureFromHere, forgetDeparture, useRestoredSession, type Profile } from "./identity";
 import { useWords } from "./language";
 import { Failure, Loading, useLoaded, Waiting } from "./layout/loading";
 import { CardPage, focusHeading } from "./layout/page";
@@ -28,7 +28,10 @@ export function useAccount(): Owned {
 export function AccountArea() {
   const { session, failure, retry } = useRestoredSession();
   const location = useLocation();
-  const [shown, setShown] = useState<string | null>(null);
+  const [shown, setShown] = useState<string | null>(() => {
+    forgetDeparture();
+    return null;
+  });
   if (session.user && session.user !== shown) setShown(session.user);
 
   if (session.status === "unknown") {
@@ -83,10 +86,10 @@ function OwnPages({ user }: { user: string }) {
   return (
     <Loading of={loaded}>
       {(profile) => (
-        <OwnedContext value={{ profile: profile as Profile, reload: loaded.reload }}>
+        <OwnedContext value={{ profile, reload: loaded.reload }}>
           <TimeZoneContext value={profile.time_zone}>
             <div className="with-menu">
-              <Menu isSuperuser={(profile as Profile).is_superuser} />
+              <Menu isSuperuser={profile.is_superuser} />
               <div className="content">
                 <Outlet />
               </div>

@@ -2,7 +2,7 @@ import { createIdentity, type components, type Session } from "identity-client";
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 
 type Schemas = components["schemas"];
-export type Profile = Schemas["ProfileAnswer"] & { is_superuser: boolean };
+export type Profile = Schemas["ProfileAnswer"];
 export type OwnSession = Schemas["OwnSession"];
 export type Account = Schemas["Account"];
 export type AccountDetails = Schemas["AccountDetails"];
@@ -27,6 +27,11 @@ export function logOut(next: Departure = { to: "/login" }): Promise<void> {
 /** Where `logOut` leads to, if that was what ended the session. */
 export function departureFromHere(): Departure | null {
   return departure;
+}
+
+/** Who comes back later is asked to log in as anybody is. */
+export function forgetDeparture(): void {
+  departure = null;
 }
 
 identity.subscribe(() => {

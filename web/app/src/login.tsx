@@ -57,7 +57,7 @@ function textIn(state: unknown, name: string): string {
 
 function pageBefore(state: unknown): string {
   const from = textIn(state, "from");
-  return /^\/(?!\/)/.test(from) ? from : "/";
+  return /^\/(?![/\\])/.test(from) ? from : "/";
 }
 
 function usernameIn(state: unknown): string {

@@ -945,6 +945,7 @@ export interface components {
             display_name: string;
             locale: string;
             time_zone: string;
+            is_superuser: boolean;
             /** Format: date-time */
             date_joined: string;
             /** Format: date-time */
@@ -3211,6 +3212,7 @@ export interface operations {
                      *       "display_name": "",
                      *       "locale": "",
                      *       "time_zone": "",
+                     *       "is_superuser": false,
                      *       "date_joined": "2024-12-19T10:00:00Z",
                      *       "last_updated": "2024-12-19T10:00:00Z"
                      *     }
@@ -3268,6 +3270,7 @@ export interface operations {
                      *       "display_name": "John Doe",
                      *       "locale": "de-AT",
                      *       "time_zone": "Europe/Vienna",
+                     *       "is_superuser": false,
                      *       "date_joined": "2024-12-19T10:00:00Z",
                      *       "last_updated": "2024-12-19T10:00:00Z"
                      *     }

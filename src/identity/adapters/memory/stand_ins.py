@@ -1,4 +1,4 @@
-"""Stand-ins for the world outside: time, chance, hashing, tokens and mail, all repeatable and cheap."""
+"""Stand-ins for the world outside, time, chance, hashing, tokens, mail and webhooks: repeatable and cheap."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import hashlib
 import hmac
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from identity.application.mail import Message
 from identity.application.ports import Clock
-from identity.domain.errors import TokenFault, TokenRefused
+from identity.domain.errors import DeliveryDeferred, DeliveryRefused, TokenFault, TokenRefused
 from identity.domain.secrets import PasswordHash, Secret
 from identity.domain.tokens import Claims, TokenKind
+from identity.domain.webhook import Webhook
 
 
 class FixedClock:
@@ -132,6 +133,28 @@ class MemoryMailer:
 
     async def send(self, message: Message) -> None:
         self.sent.append(message)
+
+
+class MemoryWebhookSender:
+    """Keeps the webhooks that reached somebody in `sent`, the oldest first.
+
+    Args:
+        answers: the status that each URL answers, `None` where nobody is there. Every other URL answers 204.
+    """
+
+    def __init__(self, answers: Mapping[str, int | None] | None = None) -> None:
+        self.sent: list[Webhook] = []
+        self.answers: dict[str, int | None] = dict(answers or {})
+
+    async def send(self, webhook: Webhook) -> None:
+        status = self.answers.get(webhook.url, 204)
+        if status is None:
+            raise DeliveryDeferred("nobody is there")
+        self.sent.append(webhook)
+        if status == 410:
+            raise DeliveryRefused("answered 410")
+        if not 200 <= status < 300:
+            raise DeliveryDeferred(f"answered {status}")
 
 
 class WordList:

@@ -54,7 +54,7 @@ def main(context: click.Context, config: Path | None) -> None:
     context.obj = config
 
 
-@main.command()
+@main.command(short_help="Answer HTTP requests, and deliver mail and webhooks.")
 @click.pass_obj
 def serve(config: Path | None) -> None:
     """Answer HTTP requests, and deliver mail and webhooks beside them."""

@@ -38,7 +38,7 @@ def webhooks() -> None:
     """
 
 
-@webhooks.command("list")
+@webhooks.command("list", short_help="Show every endpoint, and how much waits for it.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as a JSON array.")
 @click.pass_obj
 def list_endpoints(config: Path | None, as_json: bool) -> None:
@@ -52,7 +52,7 @@ def list_endpoints(config: Path | None, as_json: bool) -> None:
         shown: tuple[tuple[Endpoint | None, Backlog], ...] = await container.show_endpoints()()
         return shown
 
-    found = run(settings_of(config), work)
+    found = run(_lasting(settings_of(config)), work)
     if as_json:
         print_json(
             [
@@ -84,7 +84,7 @@ def list_endpoints(config: Path | None, as_json: bool) -> None:
     )
 
 
-@webhooks.command()
+@webhooks.command(short_help="Print the secret by which an endpoint verifies.")
 @_url
 @click.pass_obj
 def secret(config: Path | None, url: str) -> None:
@@ -92,16 +92,15 @@ def secret(config: Path | None, url: str) -> None:
 
     It follows from the URL and the service's secret, and changes with either.
     """
-    settings = settings_of(config)
 
     async def work(container: Container) -> str:
         await ready(container)
         return _named(container, url).secrets[0].reveal()
 
-    click.echo(run(_lasting(settings), work))
+    click.echo(run(_lasting(settings_of(config)), work))
 
 
-@webhooks.command()
+@webhooks.command(short_help="Send an endpoint a webhook to try it, now.")
 @_url
 @click.pass_obj
 def test(config: Path | None, url: str) -> None:
@@ -121,7 +120,7 @@ def test(config: Path | None, url: str) -> None:
     click.echo("The webhook was received.")
 
 
-@webhooks.command()
+@webhooks.command(short_help="Have what was given up tried again.")
 @click.argument("url", required=False)
 @click.pass_obj
 def retry(config: Path | None, url: str | None) -> None:

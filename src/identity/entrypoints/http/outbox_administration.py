@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from identity.application.letters import Letter
+from identity.application.mail import MAIL
 from identity.application.outbox_administration import MOST_LETTERS, ListOutbox, RetryLetter
 from identity.application.sessions import Principal
 from identity.domain.session import Client
@@ -37,6 +38,7 @@ class QueuedLetter(msgspec.Struct):
     """Nothing of what is in it: that may be for its reader alone."""
 
     id: str
+    queue: str
     kind: str
     user_id: int | None
     email: str | None
@@ -50,6 +52,7 @@ class QueuedLetter(msgspec.Struct):
     def of(cls, letter: Letter) -> Self:
         return cls(
             id=letter.id,
+            queue=letter.queue,
             kind=letter.kind,
             user_id=letter.user_id,
             email=letter.email_key,
@@ -69,6 +72,7 @@ class LettersPage(msgspec.Struct):
 _TIME = datetime(2024, 12, 19, 10, tzinfo=UTC)
 _EXAMPLE = QueuedLetter(
     id="5f0c1e6b9a3d42785f0c1e6b9a3d4278",
+    queue=MAIL,
     kind="password_reset",
     user_id=None,
     email="john@example.com",
@@ -85,9 +89,10 @@ _EXAMPLE = QueuedLetter(
     http_method=[HttpMethod.GET, HttpMethod.HEAD],
     operation_id=named("listOutbox"),
     tags=[ADMINISTRATION],
-    summary="See the mail that waits, or was given up",
-    description="What waits, the oldest first, or dead letters, the longest dead first. Those name their "
-    "reader by `user_id`, or by the `email` that somebody typed and that may be nobody's.",
+    summary="See the mail and webhooks that wait, or were given up",
+    description="What waits, the oldest first, or dead letters, the longest dead first. The `queue` is "
+    "`mail`, or that of an endpoint of webhooks. Mail names its reader by `user_id`, or by the `email` that "
+    "somebody typed and that may be nobody's; a webhook has the `user_id` of whom its event concerns.",
     response_description="The letters, and what to send as `after` for the next page, if there is one.",
     operation_class=operation(
         LettersPage(letters=[_EXAMPLE], next=None),

@@ -8,11 +8,8 @@ export const de: Words = {
   skip: "Zum Inhalt",
   menu: "Konto",
   language: "Sprache",
-  back: "Zurück",
   cancel: "Abbrechen",
   never: "nie",
-  none: "keine",
-  yes: "ja",
   no: "nein",
 
   seconds: (n) => count(n, "Sekunde", "Sekunden"),

@@ -7,11 +7,8 @@ export const en = {
   skip: "Skip to content",
   menu: "Account",
   language: "Language",
-  back: "Back",
   cancel: "Cancel",
   never: "never",
-  none: "none",
-  yes: "yes",
   no: "no",
 
   seconds: (n: number) => count(n, "second", "seconds"),

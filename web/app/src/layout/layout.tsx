@@ -1,3 +1,4 @@
+import type { MouseEvent } from "react";
 import { Link, Outlet, useLocation } from "react-router";
 import { logOut, useSession } from "../identity";
 import { NAMES, useLanguage, type Language } from "../language";
@@ -9,7 +10,7 @@ export function Layout() {
   const { pathname } = useLocation();
   return (
     <>
-      <a className="skip" href="#content">
+      <a className="skip" href="#content" onClick={skipToContent}>
         {words.skip}
       </a>
       <OfflineBanner />
@@ -30,6 +31,12 @@ export function Layout() {
       </main>
     </>
   );
+}
+
+/** Without another place in the history, which would forget where a login leads back to. */
+function skipToContent(event: MouseEvent): void {
+  event.preventDefault();
+  document.getElementById("content")?.focus();
 }
 
 function LanguageChoice() {
