@@ -1,4 +1,4 @@
-"""The example of a mailbox for development, and the demo around it: mails are shown, to this machine alone."""
+"""The example of a mailbox for development, and the demo around it."""
 
 from __future__ import annotations
 
