@@ -476,9 +476,10 @@ async def test_of_a_large_answer_little_is_read(sender: HttpWebhookSender) -> No
 async def test_a_body_that_a_receiver_does_not_read_holds_up_nobody(
     sender: HttpWebhookSender, in_haste: None
 ) -> None:
+    held: list[asyncio.StreamWriter] = []
+
     async def deaf(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(STALLING)
-        writer.close()
+        held.append(writer)
 
     server = await asyncio.start_server(deaf, HOST, 0, limit=1024)
     async with server:
@@ -486,6 +487,8 @@ async def test_a_body_that_a_receiver_does_not_read_holds_up_nobody(
         huge = Webhook.signed(url=url, id="0" * 32, at=AT, body=b"x" * 20_000_000, by=[SECRET])
         with pytest.raises(DeliveryDeferred, match="timed out"):
             await sender.send(huge)
+    for writer in held:
+        writer.transport.abort()
 
 
 def test_a_webhook_that_is_logged_shows_neither_its_body_nor_its_url() -> None:
