@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 SETTLED_AFTER = timedelta(minutes=2)
 """What is older has been committed: a unit of work ends after ten seconds, and clocks may be apart."""
+AHEAD = timedelta(hours=1)
+"""No clock is as far as that before another, so that an event that is waits for nothing that could come."""
 BATCH = 500  # rows in one transaction
 PAGE = 1_000  # entries read at once
 BEFORE_ALL = -(2**63)  # ids begin at 1, but for those that somebody else has given
@@ -94,11 +96,17 @@ def _settled(entries: Sequence[AuditEntry | None], *, at: datetime) -> list[Audi
     settled: list[AuditEntry] = []
     for entry in entries:
         if entry is None or entry.at > at - SETTLED_AFTER:
+            if entry is not None and entry.at > at + AHEAD:
+                log.error("the audit log is not sealed any further: %s", _ahead(entry))
             break
         if entry.seal is not None:
             raise SealBroken(f"event {entry.id} is sealed, but the day on which it was is missing")
         settled.append(entry)
     return settled
+
+
+def _ahead(entry: AuditEntry) -> AuditFault:
+    return AuditFault(tampering=Tampering.AHEAD, id=entry.id)
 
 
 async def _seal(
@@ -201,6 +209,8 @@ class VerifyAuditLog:
                 if await self._days(after=place):
                     return False
                 is_known_to_be_last = True
+            if entry.seal is None and entry.at > self.clock.now() + AHEAD:  # and holds up the seals
+                verifier.note(_ahead(entry))
             verifier.check_rest(entry)
         return True
 
@@ -261,7 +271,7 @@ class PurgeAuditLog:
         now = self.clock.now()
         async with self.begin() as uow:
             if is_first and await uow.audit_seals.mark_purged(day.day, at=now):
-                await uow.audit_log.append(AuditEventsPurged(at=now, actor=SERVICE, subject=day.day))
+                await uow.audit_log.append(AuditEventsPurged(at=now, actor=SERVICE, subject=day.label))
             return await uow.audit_seals.purge(until=day.last_id, limit=BATCH)
 
 
