@@ -130,6 +130,14 @@ async def test_a_source_of_another_schema_is_refused_before_the_target_is_touche
     assert files(tmp_path) == []
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_database_of_another_program_is_refused(kind: str, databases: Databases) -> None:
+    target = databases.new(kind)
+    await change(target, text("CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(9))"))
+    with pytest.raises(CopyRefused, match=r"^the target cannot be migrated: "):
+        await copy(databases.migrated("sqlite"), target)
+
+
 async def test_a_target_of_a_newer_version_is_refused(databases: Databases) -> None:
     source, target = databases.migrated("sqlite"), databases.migrated("sqlite")
     for revision, said in (("0009_0009", "by a newer version"), ("0009_0001", "schema is 0009_0001")):
