@@ -248,6 +248,18 @@ class TestPurging:
         assert event.subject == f"{first.day} {first.seal.hex()[:32]}"
         assert (await world.verify_audit_log()).is_good
 
+    async def test_goes_on_where_it_was_killed(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("identity.application.audit.BATCH", 2)
+        await settled(world, 5)
+        await world.seal_audit_log()
+        world.clock.advance(RETENTION + 2 * DAY)
+        (day,) = (await world.verify_audit_log()).days
+        await world.purge_expired.purge_audit_log._batch(day, is_first=True)
+        assert len(await entries(world)) == 3 + 1
+        assert (await world.purge_expired()).audit_events == 3
+        assert world.happened == ["AuditEventsPurged"]
+        assert (await world.verify_audit_log()).is_good
+
     async def test_leaves_what_was_never_sealed(self, world: World) -> None:
         await note(world)
         world.clock.advance(RETENTION * 2)

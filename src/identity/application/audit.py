@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import takewhile
 
 from identity.application.conflicts import retried_on_conflict
 from identity.application.ports import BeginUnitOfWork, Clock, ReadUnitOfWork, UnitOfWork
@@ -255,15 +256,15 @@ class PurgeAuditLog:
     async def __call__(self) -> int:
         async with self.read() as uow:
             days = await uow.audit_seals.days()
-        total = 0
-        for day in days:
-            if not _is_over(day, retention=self.retention, at=self.clock.now()):
-                break
-            if day.purged_at is None:
-                # First of all it is noted, so that nobody misses those of the day that are gone already.
-                total += (count := await self._batch(day, is_first=True))
-                while count == BATCH:
-                    total += (count := await self._batch(day))
+        now, total = self.clock.now(), 0
+        over = list(takewhile(lambda day: _is_over(day, retention=self.retention, at=now), days))
+        # Of the last one that was begun with, something may be left by a process that was killed.
+        begun = [day for day in over if day.purged_at is not None][-1:]
+        for day in begun + [day for day in over if day.purged_at is None]:
+            # First of all it is noted, so that nobody misses those of the day that are gone already.
+            total += (count := await self._batch(day, is_first=True))
+            while count == BATCH:
+                total += (count := await self._batch(day))
         return total
 
     @retried_on_conflict
