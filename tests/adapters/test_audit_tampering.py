@@ -385,6 +385,16 @@ async def test_what_sqlite_keeps_in_a_column_that_is_no_value_of_it_is_named(
     assert column == "seal" or all("event 5 " in line for line in said)
 
 
+@pytest.mark.parametrize("house", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("column", ["day", "last_id", "events", "seal", "key_id", "purged_at"])
+async def test_what_sqlite_keeps_in_a_head_that_is_no_value_of_it_is_found(house: House, column: str) -> None:
+    value = "x'00ff'" if column in {"day", "key_id"} else "'no value'"
+    await house.execute(f"UPDATE audit_heads SET {column} = {value} WHERE day = '{THIRD}'")
+    assert bool(await house.said()) == (column != "purged_at")  # for its events are there
+    house.clock.advance(DAY)
+    assert await house.seal() == (column != "last_id")
+
+
 # What is not tampering
 
 
