@@ -133,7 +133,7 @@ class TestSealing:
         async def idle() -> None: ...
 
         jobs: Any = {"purge_expired": idle, "rotate_keys_when_due": idle, "seal_audit_log": seal}
-        async with working(deliver_mail=None, **jobs), asyncio.timeout(30):
+        async with working(deliveries=(), **jobs), asyncio.timeout(30):
             await sealed.wait()
         assert (await world.verify_audit_log()).checked == 1
 
