@@ -29,7 +29,7 @@ export async function openAs(page: Page, account: Account, path = "/"): Promise<
   await page.goto(path);
   await shows(page, "Log in");
   await logIn(page, account);
-  await button(page, "Log out").waitFor();
+  await page.getByRole("navigation", { name: "Account" }).waitFor();
 }
 
 /** Goes there as people do, without loading the app anew. */
