@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.test_cli import identity, in_the_house, nothing_set, succeeds
 
 from identity.container import Container
 from identity.domain.events import OPERATOR, KeyAdded, LoggedIn, LoginRefused
 from identity.domain.session import Client
+from identity.entrypoints.cli import main
 
 __all__ = ["nothing_set"]  # a fixture
 
@@ -48,6 +50,15 @@ def verified(*arguments: str, **variables: str) -> tuple[int, dict[str, Any]]:
 def execute(statement: str) -> None:
     with closing(sqlite3.connect("identity.db")) as connection, connection:
         connection.execute(statement)
+
+
+def test_what_somebody_wrote_into_the_log_does_not_hide_what_is_printed_after_it() -> None:
+    lived()
+    execute("UPDATE audit_heads SET day = char(27) || '[8m'")
+    result = CliRunner().invoke(main, ["audit", "verify"], color=True)  # as on a terminal
+    assert result.exit_code == 65
+    assert "\x1b" not in result.output
+    assert "the day \\x1b[8m is not what it was" in result.stderr
 
 
 def test_verify_shows_each_day_and_that_all_is_well() -> None:

@@ -324,7 +324,26 @@ DEEDS = {
             "DELETE FROM audit_events WHERE id <= {3}",
             f"UPDATE audit_heads SET purged_at = :then WHERE day = '{FIRST}'",
         ),
-        (f"the day {FIRST} was deleted before the time was over for which events are kept",),
+        (
+            f"the day {FIRST} was deleted before the time was over for which events are kept",
+            f"the day {FIRST} is called purged, but no event says that it was",
+        ),
+    ),
+    "a day is called purged that is said to be an old one": Deed(
+        (
+            "DELETE FROM audit_events WHERE id <= {3}",
+            f"UPDATE audit_heads SET purged_at = :then, day = '2020-01-01' WHERE day = '{FIRST}'",
+        ),
+        ("the day 2020-01-01 is called purged, but no event says that it was",),
+    ),
+    "the first events are called a day that was purged": Deed(
+        (
+            "INSERT INTO audit_heads (day, last_id, events, seal, key_id, purged_at) "
+            "SELECT '2020-01-01', id, 5, seal, 'any', :then FROM audit_events WHERE id = {5}",
+            f"DELETE FROM audit_heads WHERE day = '{FIRST}'",
+            "DELETE FROM audit_events WHERE id <= {5}",
+        ),
+        ("the day 2020-01-01 is called purged, but no event says that it was",),
     ),
     "a day in between is called purged": Deed(
         (
@@ -364,6 +383,16 @@ async def test_what_sqlite_keeps_in_a_column_that_is_no_value_of_it_is_named(
     assert f"event 5 {ALTERED}" in said
     # Without its seal, the one after it seems to miss something too.
     assert column == "seal" or all("event 5 " in line for line in said)
+
+
+@pytest.mark.parametrize("house", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("column", ["day", "last_id", "events", "seal", "key_id", "purged_at"])
+async def test_what_sqlite_keeps_in_a_head_that_is_no_value_of_it_is_found(house: House, column: str) -> None:
+    value = "x'00ff'" if column in {"day", "key_id"} else "'no value'"
+    await house.execute(f"UPDATE audit_heads SET {column} = {value} WHERE day = '{THIRD}'")
+    assert bool(await house.said()) == (column != "purged_at")  # for its events are there
+    house.clock.advance(DAY)
+    assert await house.seal() == (column != "last_id")
 
 
 # What is not tampering
@@ -417,6 +446,19 @@ async def test_what_was_purged_in_time_is_not_missed(house: House) -> None:
     assert [bool(day.purged_at) for day in verification.days] == [True, True, False, False]
     await house.execute("DELETE FROM audit_events WHERE id = {8}")
     assert await house.said() == ["event 9 was sealed after events that are missing since event 6"]
+
+
+async def test_a_day_that_takes_the_date_of_one_that_was_purged_is_found(house: House) -> None:
+    house.clock.advance(RETENTION - 2 * DAY)
+    assert await house.purge() == 3
+    await house.execute(f"UPDATE audit_heads SET day = '2020-01-01' WHERE day = '{FIRST}'")
+    await house.execute(
+        f"UPDATE audit_heads SET day = '{FIRST}', "
+        "purged_at = (SELECT purged_at FROM (SELECT * FROM audit_heads) AS heads WHERE day = '2020-01-01') "
+        f"WHERE day = '{SECOND}'"
+    )
+    await house.execute("DELETE FROM audit_events WHERE id <= {6}")
+    assert await house.said() == [f"the day {FIRST} is called purged, but no event says that it was"]
 
 
 async def test_nothing_is_sealed_after_what_is_missing(

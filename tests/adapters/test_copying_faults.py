@@ -120,7 +120,7 @@ async def test_a_source_of_another_schema_is_refused_before_the_target_is_touche
     databases: Databases, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     source = databases.migrated("sqlite")
-    for revision in ("0001", "0009_0001"):
+    for revision in ("0001", "0010_0001"):
         async with storage_of(source) as storage, storage.migration() as connection:
             await connection.exec_driver_sql("UPDATE alembic_version SET version_num = ?", (revision,))
         with pytest.raises(CopyRefused, match=rf"^the schema of the database .* is {revision}, .* migrate"):
@@ -130,9 +130,17 @@ async def test_a_source_of_another_schema_is_refused_before_the_target_is_touche
     assert files(tmp_path) == []
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_database_of_another_program_is_refused(kind: str, databases: Databases) -> None:
+    target = databases.new(kind)
+    await change(target, text("CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(9))"))
+    with pytest.raises(CopyRefused, match=r"^the target cannot be migrated: "):
+        await copy(databases.migrated("sqlite"), target)
+
+
 async def test_a_target_of_a_newer_version_is_refused(databases: Databases) -> None:
     source, target = databases.migrated("sqlite"), databases.migrated("sqlite")
-    for revision, said in (("0009_0009", "by a newer version"), ("0009_0001", "schema is 0009_0001")):
+    for revision, said in (("0010_0010", "by a newer version"), ("0010_0001", "schema is 0010_0001")):
         async with storage_of(target) as storage, storage.migration() as connection:
             await connection.exec_driver_sql("UPDATE alembic_version SET version_num = ?", (revision,))
         with pytest.raises(CopyRefused, match=said):

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -54,7 +55,7 @@ class Names:
     def mean(self, name: str, *answers: list[str]) -> None:
         self.answers[name] = list(answers)
 
-    async def look_up(self, host: str, port: int) -> list[Any]:
+    def look_up(self, host: str, port: int) -> list[Any]:
         self.asked.append(host)
         answers = self.answers[host]
         addresses = answers.pop(0) if len(answers) > 1 else answers[0]
@@ -68,10 +69,10 @@ class Names:
 def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     names = Names()
 
-    async def look_up(_loop: asyncio.AbstractEventLoop, host: str, port: int, **_: Any) -> list[Any]:
-        return await names.look_up(host, port)
+    def look_up(host: str, port: int, **_: Any) -> list[Any]:
+        return names.look_up(host, port)
 
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     return names
 
 
@@ -195,7 +196,7 @@ async def test_of_several_addresses_the_next_is_tried_where_nobody_listens(
 async def test_a_name_that_nobody_has_defers_the_webhook(
     careful: HttpWebhookSender, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def unknown(*_: object) -> None:
+    def unknown(*_: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(names, "look_up", unknown)
@@ -207,6 +208,33 @@ async def test_a_name_that_nobody_has_defers_the_webhook(
 async def test_what_can_be_no_name_is_refused(careful: HttpWebhookSender, host: str) -> None:
     with pytest.raises(DeliveryRefused, match="cannot be the name of a host"):
         await careful.send(webhook(f"https://{host}/canary"))
+
+
+async def test_names_that_are_looked_up_for_long_hold_up_nothing_but_webhooks(
+    sender: HttpWebhookSender, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, looked_up = threading.Event(), 0
+
+    def wait(_host: str, _port: int) -> list[Any]:
+        nonlocal looked_up
+        looked_up += 1
+        found.wait(20)
+        raise socket.gaierror(socket.EAI_AGAIN, "later")
+
+    monkeypatch.setattr(names, "look_up", wait)
+    looking = [asyncio.create_task(sender.send(webhook(f"http://{NAME}/"))) for _ in range(40)]
+    try:
+        while looked_up < len(looking):
+            before = looked_up
+            await asyncio.sleep(0.1)
+            if looked_up == before > 0:  # no more at once
+                break
+        async with asyncio.timeout(5):
+            await asyncio.to_thread(time.monotonic)
+    finally:
+        found.set()
+        outcomes = await asyncio.gather(*looking, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {DeliveryDeferred}
 
 
 async def test_no_proxy_of_the_environment_is_asked(
@@ -476,9 +504,10 @@ async def test_of_a_large_answer_little_is_read(sender: HttpWebhookSender) -> No
 async def test_a_body_that_a_receiver_does_not_read_holds_up_nobody(
     sender: HttpWebhookSender, in_haste: None
 ) -> None:
+    held: list[asyncio.StreamWriter] = []
+
     async def deaf(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(STALLING)
-        writer.close()
+        held.append(writer)
 
     server = await asyncio.start_server(deaf, HOST, 0, limit=1024)
     async with server:
@@ -486,6 +515,8 @@ async def test_a_body_that_a_receiver_does_not_read_holds_up_nobody(
         huge = Webhook.signed(url=url, id="0" * 32, at=AT, body=b"x" * 20_000_000, by=[SECRET])
         with pytest.raises(DeliveryDeferred, match="timed out"):
             await sender.send(huge)
+    for writer in held:
+        writer.transport.abort()
 
 
 def test_a_webhook_that_is_logged_shows_neither_its_body_nor_its_url() -> None:

@@ -7,6 +7,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from identity.testing.webhooks import ANSWER, Received
 
@@ -24,6 +25,7 @@ class Receiver:
     connections: int = 0
     port: int = 0
     scheme: str = "http"
+    serving: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @property
     def endpoint(self) -> str:
@@ -37,6 +39,9 @@ class Receiver:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        if task := asyncio.current_task():
+            self.serving.add(task)
+            task.add_done_callback(self.serving.discard)
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 request = await self._request(reader)
@@ -78,3 +83,11 @@ async def receiving(
         yield receiver
     finally:
         server.close()
+        await stop(receiver.serving)
+
+
+async def stop(serving: set[asyncio.Task[Any]]) -> None:
+    """So that no connection outlives its test."""
+    for task in serving:
+        task.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)

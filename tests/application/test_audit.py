@@ -66,6 +66,19 @@ class TestSealing:
         assert await world.seal_audit_log() == 2
         assert (await world.verify_audit_log()).is_good
 
+    async def test_says_so_when_an_event_keeps_it_from_ever_going_on(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """By which somebody would keep the seals from all that comes later."""
+        await note(world)
+        await note(world, at=world.clock.now() + timedelta(days=365))
+        await settled(world)
+        assert await world.seal_audit_log() == 1
+        assert "not sealed any further" in caplog.text
+        assert "event 2 is from a time that has not come" in caplog.text
+        faults = (await world.verify_audit_log()).faults
+        assert [str(fault) for fault in faults] == ["event 2 is from a time that has not come"]
+
     async def test_goes_on_in_batches_until_nothing_is_left(self, world: World) -> None:
         await settled(world, 1203)
         assert await world.seal_audit_log() == 1203
@@ -232,7 +245,19 @@ class TestPurging:
         assert world.happened == ["LoggedIn", "AuditEventsPurged"]
         (event,) = [each for each in world.storage.events if each.kind == "AuditEventsPurged"]
         (first, _) = (await world.verify_audit_log()).days
-        assert event.subject == first.day
+        assert event.subject == f"{first.day} {first.seal.hex()[:32]}"
+        assert (await world.verify_audit_log()).is_good
+
+    async def test_goes_on_where_it_was_killed(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("identity.application.audit.BATCH", 2)
+        await settled(world, 5)
+        await world.seal_audit_log()
+        world.clock.advance(RETENTION + 2 * DAY)
+        (day,) = (await world.verify_audit_log()).days
+        await world.purge_expired.purge_audit_log._batch(day, is_first=True)
+        assert len(await entries(world)) == 3 + 1
+        assert (await world.purge_expired()).audit_events == 3
+        assert world.happened == ["AuditEventsPurged"]
         assert (await world.verify_audit_log()).is_good
 
     async def test_leaves_what_was_never_sealed(self, world: World) -> None:

@@ -117,6 +117,13 @@ async def test_nobody_gets_in_without_a_young_session_of_a_superuser(service, ro
     assert await sent(young) == (403, LOG_IN_AGAIN)
 
 
+async def test_who_is_no_superuser_is_not_said_to_lack_an_origin(service, root, john, caplog):
+    access = (await service.log_in()).access
+    answer = await service.post(f"{USERS}1/demote/", {}, access=access)
+    assert answer.status_code == 403
+    assert "was refused" not in caplog.text
+
+
 async def test_how_young_a_login_has_to_be_is_a_setting(start):
     service = await start(superuser_login_lifetime=timedelta(minutes=1))
     registering = partial(

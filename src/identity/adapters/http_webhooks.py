@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import socket
 import ssl
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import httpcore
@@ -20,15 +22,15 @@ TIME_LIMIT = timedelta(seconds=15)
 POLITENESS = timedelta(seconds=1)
 """How long the rest of an answer is listened to: its status has said all, but a receiver that is cut off may
 take it for an error."""
+LOOK_UPS = 8
+"""So many names are looked up at once, in threads that nobody else needs: the system may wait for a name
+server long after the webhook was given up."""
 MOST_OF_AN_ANSWER = 64 * 1024  # bytes that are read, of which none is looked at
 _GONE = 410
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052, 2.1
-_INSIDE = (  # that the standard library, or an older release of it, takes for public
-    ipaddress.ip_network(
-        "192.0.0.0/24"
-    ),  # RFC 6890; 192.0.0.192 tells machines of Oracle's cloud their secrets
-    ipaddress.ip_network("168.63.129.16/32"),  # the same, of Azure's
-)
+# What the standard library, or an older release of it, takes for public: at 192.0.0.192 (RFC 6890) and at
+# 168.63.129.16 the machines of Oracle's and Azure's clouds are told their secrets.
+_INSIDE = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("168.63.129.16/32"))
 _UNICAST = ipaddress.ip_network("2000::/3")  # all that is assigned for global use: RFC 4291, 2.4
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -93,6 +95,7 @@ class _Network(httpcore.AsyncNetworkBackend):
     def __init__(self, *, to_private: bool) -> None:
         self._to_private = to_private
         self._backend = httpcore.AnyIOBackend()
+        self._look_ups = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="webhook-look-up")
 
     async def connect_tcp(
         self,
@@ -103,7 +106,8 @@ class _Network(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            look_up = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().run_in_executor(self._look_ups, look_up)
         except UnicodeError:  # where a part of it is empty or too long
             raise DeliveryRefused(f"{host} cannot be the name of a host") from None
         addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import takewhile
 
 from identity.application.conflicts import retried_on_conflict
 from identity.application.ports import BeginUnitOfWork, Clock, ReadUnitOfWork, UnitOfWork
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 SETTLED_AFTER = timedelta(minutes=2)
 """What is older has been committed: a unit of work ends after ten seconds, and clocks may be apart."""
+AHEAD = timedelta(hours=1)
+"""No clock is as far as that before another, so that an event that is waits for nothing that could come."""
 BATCH = 500  # rows in one transaction
 PAGE = 1_000  # entries read at once
 BEFORE_ALL = -(2**63)  # ids begin at 1, but for those that somebody else has given
@@ -94,11 +97,17 @@ def _settled(entries: Sequence[AuditEntry | None], *, at: datetime) -> list[Audi
     settled: list[AuditEntry] = []
     for entry in entries:
         if entry is None or entry.at > at - SETTLED_AFTER:
+            if entry is not None and entry.at > at + AHEAD:
+                log.error("the audit log is not sealed any further: %s", _ahead(entry))
             break
         if entry.seal is not None:
             raise SealBroken(f"event {entry.id} is sealed, but the day on which it was is missing")
         settled.append(entry)
     return settled
+
+
+def _ahead(entry: AuditEntry) -> AuditFault:
+    return AuditFault(tampering=Tampering.AHEAD, id=entry.id)
 
 
 async def _seal(
@@ -201,6 +210,8 @@ class VerifyAuditLog:
                 if await self._days(after=place):
                     return False
                 is_known_to_be_last = True
+            if entry.seal is None and entry.at > self.clock.now() + AHEAD:  # and holds up the seals
+                verifier.note(_ahead(entry))
             verifier.check_rest(entry)
         return True
 
@@ -245,15 +256,15 @@ class PurgeAuditLog:
     async def __call__(self) -> int:
         async with self.read() as uow:
             days = await uow.audit_seals.days()
-        total = 0
-        for day in days:
-            if not _is_over(day, retention=self.retention, at=self.clock.now()):
-                break
-            if day.purged_at is None:
-                # First of all it is noted, so that nobody misses those of the day that are gone already.
-                total += (count := await self._batch(day, is_first=True))
-                while count == BATCH:
-                    total += (count := await self._batch(day))
+        now, total = self.clock.now(), 0
+        over = list(takewhile(lambda day: _is_over(day, retention=self.retention, at=now), days))
+        # Of the last one that was begun with, something may be left by a process that was killed.
+        begun = [day for day in over if day.purged_at is not None][-1:]
+        for day in begun + [day for day in over if day.purged_at is None]:
+            # First of all it is noted, so that nobody misses those of the day that are gone already.
+            total += (count := await self._batch(day, is_first=True))
+            while count == BATCH:
+                total += (count := await self._batch(day))
         return total
 
     @retried_on_conflict
@@ -261,7 +272,7 @@ class PurgeAuditLog:
         now = self.clock.now()
         async with self.begin() as uow:
             if is_first and await uow.audit_seals.mark_purged(day.day, at=now):
-                await uow.audit_log.append(AuditEventsPurged(at=now, actor=SERVICE, subject=day.day))
+                await uow.audit_log.append(AuditEventsPurged(at=now, actor=SERVICE, subject=day.label))
             return await uow.audit_seals.purge(until=day.last_id, limit=BATCH)
 
 

@@ -101,6 +101,11 @@ class SealedDay:
     purged_at: datetime | None = None
     """When its entries were deleted, because their time was over."""
 
+    @property
+    def label(self) -> str:
+        """By which an event names it, and no other that somebody gives its date to."""
+        return f"{self.day} {self.seal.hex()[:32]}"
+
     def digest(self) -> bytes:
         content = ["day", self.day, self.last_id, self.events, self.key_id]
         return hashlib.sha256(json.dumps(content).encode()).digest()

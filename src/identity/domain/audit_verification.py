@@ -36,7 +36,9 @@ class Tampering(Enum):
     DAY_ALTERED = "is not what it was when the day was over, or last sealed on"
     DAY_MISSING = "was sealed on a day that is missing in audit_heads, {day}"
     NOT_COVERED = "is sealed, but on no day in audit_heads: that was deleted or turned back"
+    PURGE_UNTOLD = "is called purged, but no event says that it was"
     PURGED_EARLY = "was deleted before the time was over for which events are kept"
+    AHEAD = "is from a time that has not come"
     NO_KEY = "cannot be checked: it was sealed under a secret that is not given"
     HEAD_NOT_FOUND = "is not in the log"
 
@@ -81,6 +83,8 @@ class AuditVerifier:
         self._since_day = 0
         """How many entries came since the last day was left."""
         self._previous_day: str | None = None
+        self._untold: SealedDay | None = None
+        """The last day that was skipped, until an event says that it was purged."""
         self._before_end = _Reading(FIRST)
         """What was before the end of the last day."""
         self._altered: dict[int, AuditEntry] = {}
@@ -102,13 +106,14 @@ class AuditVerifier:
 
     def skip(self, day: SealedDay) -> None:
         """A day whose entries were deleted in time. What comes after it was sealed after its seal."""
-        self._is_head(day.seal)
-        self._readings = (_Reading(day.seal),)
-        self._last_id, self._since_day, self._previous_day = day.last_id, 0, day.day
+        # With its last entry went what its date could be checked against. When the day was purged that was
+        # noted: of the last such day, in an entry that comes after all that were.
+        self._untold = day
+        self._go_on_after(day)
 
     def check(self, entry: AuditEntry, day: SealedDay) -> None:
         """The next entry of this day."""
-        self._check_client(entry)
+        self._look_at(entry)
         if entry.seal is not None:
             self._is_head(entry.seal)
         key = self._keys.get(day.key_id)
@@ -127,7 +132,7 @@ class AuditVerifier:
         key = self._keys.get(day.key_id)
         if key is None:
             self._found(AuditFault(tampering=Tampering.NO_KEY, day=day.day))
-            self.skip(day)
+            self._go_on_after(day)
             return
         self._is_head(day.seal)
         first = self._readings[0]
@@ -157,7 +162,7 @@ class AuditVerifier:
 
     def check_rest(self, entry: AuditEntry) -> None:
         """An entry after the last day."""
-        self._check_client(entry)
+        self._look_at(entry)
         if entry.seal is None:
             self.unsealed += 1
             return
@@ -174,6 +179,8 @@ class AuditVerifier:
         for user_id, entry_id in self._cleared.items():
             if user_id not in self._erased:
                 self._found(AuditFault(tampering=Tampering.CLIENT_REMOVED, id=entry_id))
+        if self._untold is not None:
+            self._found(AuditFault(tampering=Tampering.PURGE_UNTOLD, day=self._untold.day))
         self._tell_what_was_moved()
         if self._head is not None:
             self._found(AuditFault(tampering=Tampering.HEAD_NOT_FOUND))
@@ -181,6 +188,11 @@ class AuditVerifier:
     def note(self, fault: AuditFault) -> None:
         """Something that the chain does not show."""
         self._found(fault)
+
+    def _go_on_after(self, day: SealedDay) -> None:
+        self._is_head(day.seal)
+        self._readings = (_Reading(day.seal),)
+        self._last_id, self._since_day, self._previous_day = day.last_id, 0, day.day
 
     # Entries
 
@@ -249,13 +261,15 @@ class AuditVerifier:
                 return
             yield guess.isoformat()
 
-    def _check_client(self, entry: AuditEntry) -> None:
+    def _look_at(self, entry: AuditEntry) -> None:
         if not entry.client_is_true:
             self._found(AuditFault(tampering=Tampering.CLIENT_ALTERED, id=entry.id))
         if entry.client_is_erased:
             self._cleared.setdefault(entry.user_id, entry.id)
         if entry.kind in {"AccountErased", "RegistrationLapsed"}:
             self._erased.add(entry.user_id)
+        if self._untold and entry.kind == "AuditEventsPurged" and entry.subject == self._untold.label:
+            self._untold = None
 
     def _is_head(self, seal: bytes) -> None:
         if seal == self._head:

@@ -57,7 +57,8 @@ class Event:
     session_id: str | None = None
     client: Client = UNKNOWN_CLIENT
     subject: str = ""
-    """What it happened to, where that is no account: the id of a key, or a day. At most 64 characters."""
+    """What it happened to, where that is no account: the id of a key, or a day and the beginning of its seal.
+    At most 64 characters."""
 
     result: ClassVar[str] = "done"
     """Or `refused`: nothing was changed."""

@@ -52,8 +52,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * See the mail that waits, or was given up
-         * @description What waits, the oldest first, or dead letters, the longest dead first. Those name their reader by `user_id`, or by the `email` that somebody typed and that may be nobody's.
+         * See the mail and webhooks that wait, or were given up
+         * @description What waits, the oldest first, or dead letters, the longest dead first. The `queue` is `mail`, or that of an endpoint of webhooks. Mail names its reader by `user_id`, or by the `email` that somebody typed and that may be nobody's; a webhook has the `user_id` of whom its event concerns.
          */
         get: operations["listOutbox"];
         put?: never;
@@ -954,6 +954,7 @@ export interface components {
         /** QueuedLetter */
         QueuedLetter: {
             id: string;
+            queue: string;
             kind: string;
             user_id: number | null;
             email: string | null;
@@ -1510,6 +1511,7 @@ export interface operations {
                      *       "letters": [
                      *         {
                      *           "id": "5f0c1e6b9a3d42785f0c1e6b9a3d4278",
+                     *           "queue": "mail",
                      *           "kind": "password_reset",
                      *           "user_id": null,
                      *           "email": "john@example.com",
@@ -1561,6 +1563,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "id": "5f0c1e6b9a3d42785f0c1e6b9a3d4278",
+                     *       "queue": "mail",
                      *       "kind": "password_reset",
                      *       "user_id": null,
                      *       "email": "john@example.com",

@@ -1,4 +1,4 @@
-const GRACE = 50; // milliseconds in which a message overtakes the lock that its sender has let go
+const GRACE = 500; // milliseconds at most that a message comes later than the lock that its sender has let go
 
 export interface Tabs<Message> {
   /** Runs `work` while no other tab, and nothing else in this one, runs its own. */
@@ -10,17 +10,23 @@ export interface Tabs<Message> {
 export function joinTabs<Message>(name: string, hear: (message: Message) => void): Tabs<Message> {
   const locks = globalThis.navigator?.locks;
   const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel(name) : null;
+  let isTold = () => {};
   if (channel) {
-    channel.onmessage = (event: MessageEvent<Message>) => hear(event.data);
+    channel.onmessage = (event: MessageEvent<Message>) => {
+      hear(event.data);
+      isTold();
+    };
     (channel as { unref?: () => void }).unref?.(); // of Node: does not keep the process alive
   }
 
+  /** Who had to wait for a turn first hears what came of the one before, or they would do the same again. */
   async function locked<T>(work: () => Promise<T>): Promise<T> {
     if (!locks) return work();
-    const { held = [] } = await locks.query();
-    const isTaken = held.some((lock) => lock.name === name);
+    const atOnce = await locks.request(name, { ifAvailable: true }, async (lock) => lock && { is: await work() });
+    if (atOnce) return atOnce.is;
+    const news = new Promise<void>((resolve) => (isTold = resolve));
     return locks.request(name, async () => {
-      if (isTaken && channel) await new Promise((resolve) => setTimeout(resolve, GRACE));
+      if (channel) await Promise.race([news, new Promise((resolve) => setTimeout(resolve, GRACE))]);
       return work();
     });
   }

@@ -78,6 +78,18 @@ describe.each(["body", "cookie"] as const)("in %s mode", (mode) => {
     expect(await tab.token()).toBe(await other.token());
   });
 
+  test("two tabs refresh once between them though the news of it comes late", async () => {
+    service.delayMessages(100);
+    const { server, browser, tab } = await loggedIn(mode);
+    const other = browser.tab();
+    await other.restore();
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    server.log.length = 0;
+    server.voidAccess();
+    await Promise.all([profile(tab), profile(other)]);
+    expect(server.count(REFRESH)).toBe(1);
+  });
+
   test("without Web Locks two tabs refresh twice at most, and both go on", async () => {
     vi.unstubAllGlobals();
     vi.stubGlobal("navigator", {});

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, case, delete, select, update
+from sqlalchemy import Select, bindparam, case, delete, select, update
 
 from identity.adapters.sql.connection import Row, SqlConnection
 from identity.adapters.sql.dialects import Dialect
@@ -18,6 +18,8 @@ from identity.adapters.sql.schema import audit_events, audit_heads
 from identity.adapters.sql.types import digest
 from identity.domain.audit_seal import AuditEntry, Seal, SealedDay
 from identity.domain.errors import Conflict
+
+T = TypeVar("T")
 
 AT_ONCE = 50  # rows that one statement seals
 _NOBODY = 0  # ids begin at 1
@@ -47,6 +49,8 @@ _SEAL = (
     )
 )
 _DAYS = select(audit_heads).order_by(audit_heads.c.last_id, audit_heads.c.day)
+_is_purged = audit_heads.c.purged_at.is_not(None).label("is_purged")
+_READABLE = (*(each for each in audit_heads.c if each is not audit_heads.c.purged_at), _is_purged)
 _LAST_DAY = (
     select(audit_heads)
     .order_by(audit_heads.c.last_id.desc(), audit_heads.c.day.desc())
@@ -102,11 +106,23 @@ class SqlAuditSeals:
         return entry
 
     async def days(self) -> tuple[SealedDay, ...]:
-        return tuple(_day_from_row(row) for row in (await self.connection.execute(_DAYS)).mappings())
+        return await self._days(_DAYS)
 
     async def last_day(self) -> SealedDay | None:
-        row = (await self.connection.execute(_LAST_DAY, {"most": 1})).mappings().first()
-        return None if row is None else _day_from_row(row)
+        return next(iter(await self._days(_LAST_DAY, {"most": 1})), None)
+
+    async def _days(
+        self, statement: Select[Any], parameters: dict[str, Any] | None = None
+    ) -> tuple[SealedDay, ...]:
+        try:
+            rows = await self.connection.execute(statement, parameters)
+            return tuple(_day_from_row(row, row[audit_heads.c.purged_at]) for row in rows.mappings())
+        except (ValueError, TypeError):  # as in `entries`
+            readable = statement.with_only_columns(*_READABLE)
+            rows = await self.connection.execute(readable, parameters)
+            return tuple(
+                _day_from_row(row, _UNREADABLE if row[_is_purged] else None) for row in rows.mappings()
+            )
 
     async def seal(
         self, seals: Sequence[tuple[int, Seal]], *, day: SealedDay, before: SealedDay | None
@@ -127,8 +143,7 @@ class SqlAuditSeals:
     async def _begin(self, day: SealedDay) -> bool:
         statement = self.dialect.insert_unless_taken(audit_heads, audit_heads.c.day)
         await self.connection.execute(statement, _day_to_row(day))
-        row = (await self.connection.execute(_THIS_DAY, {"this": day.day})).mappings().first()
-        return row is not None and _day_from_row(row) == day
+        return day in await self._days(_THIS_DAY, {"this": day.day})
 
     async def _grow(self, day: SealedDay, before: SealedDay) -> bool:
         parameters = {
@@ -177,15 +192,20 @@ def _octets(value: object) -> bytes | None:
     return value
 
 
-def _day_from_row(row: Row) -> SealedDay:
+def _day_from_row(row: Row, purged_at: datetime | None) -> SealedDay:
     return SealedDay(
-        day=row[audit_heads.c.day],
-        last_id=row[audit_heads.c.last_id],
-        events=row[audit_heads.c.events],
-        key_id=row[audit_heads.c.key_id],
-        seal=row[audit_heads.c.seal],
-        purged_at=row[audit_heads.c.purged_at],
+        day=_of_type(str, row[audit_heads.c.day]),
+        last_id=_of_type(int, row[audit_heads.c.last_id]),
+        events=_of_type(int, row[audit_heads.c.events]),
+        key_id=_of_type(str, row[audit_heads.c.key_id]),
+        seal=Seal(_of_type(bytes, row[audit_heads.c.seal])),
+        purged_at=purged_at,
     )
+
+
+def _of_type(kind: type[T], value: object) -> T:
+    """Nothing, where it is of another: no seal covers that."""
+    return value if isinstance(value, kind) else kind()
 
 
 def _day_to_row(day: SealedDay) -> dict[str, Any]:

@@ -165,6 +165,10 @@ async def _prepare(target: SqlStorage, numbers: Mapping[Table, int]) -> None:
         await SqlSchema(target).upgrade()
     except SchemaTooNew as error:
         raise CopyRefused(f"the target was migrated by a newer version of identity: {error}") from None
+    except StatementError as error:  # as where another program has a table of the same name
+        if target.fault(error) is not None:
+            raise
+        raise CopyRefused(f"the target cannot be migrated: {_one_line(error.orig)}") from error
     async with target.migration() as connection:
         await connection.run_sync(_require_schema, "the target's schema")
         for table, number in numbers.items():

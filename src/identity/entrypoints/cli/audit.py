@@ -19,6 +19,7 @@ from identity.entrypoints.cli.running import (
     print_json,
     run,
 )
+from identity.entrypoints.cli.tables import shown
 
 if TYPE_CHECKING:
     from identity.application.audit import Verification
@@ -131,9 +132,9 @@ async def _readable(container: Container) -> None:
 def _print(result: Verification) -> None:
     for day in result.days:
         end = f"purged at {day.purged_at:%Y-%m-%d}" if day.purged_at else f"until event {day.last_id}"
-        click.echo(f"{day.day}  {day.events:>9} events  {end:<20}  {day.seal.hex()}")
+        click.echo(f"{shown(day.day)}  {day.events:>9} events  {end:<20}  {day.seal.hex()}")
     for fault in result.faults:
-        click.echo(str(fault), err=True)
+        click.echo(shown(str(fault)), err=True)
     more = result.fault_count - len(result.faults)
     if more:
         click.echo(f"and {more} more", err=True)

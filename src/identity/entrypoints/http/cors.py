@@ -13,6 +13,9 @@ log = logging.getLogger(__name__)
 
 REFUSED = b'{"detail":"Cross-origin request not allowed."}'
 
+ORIGIN_REFUSED = "origin_refused"
+"""In the state of a request that was refused for its origin."""
+
 _MOST_TOLD = 20  # reasons; whoever sends made-up origins does not fill the log
 # The last two mean nothing here, but apps that talked to Django send them.
 _ALLOWED_HEADERS = ("authorization", "content-type", "x-csrftoken", "x-requested-with")
@@ -64,14 +67,15 @@ class RefusedPages:
     async def __call__(self, message: Message, scope: Scope) -> None:
         if message["type"] != "http.response.start" or message["status"] not in {400, 403}:
             return
-        reason = self._reason(message["status"], str(scope.get("method")), Headers.from_scope(scope))
+        reason = self._reason(message["status"], scope)
         if reason is not None and reason not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(reason)
             log.warning("%s", reason)
 
-    def _reason(self, status: int, method: str, headers: Headers) -> str | None:
+    def _reason(self, status: int, scope: Scope) -> str | None:
+        method, headers = str(scope.get("method")), Headers.from_scope(scope)
         origin = headers.get("origin")
-        if method == "POST" and status == 403:  # which is the answer to an origin and to nothing else
+        if ORIGIN_REFUSED in scope.get("state", {}):
             if origin is None:
                 return "a request without an Origin was refused: the refresh cookie is for pages in a browser"
             return f"a request of {origin!a:.100} was refused: its origin is not in IDENTITY_CORS_ORIGINS"

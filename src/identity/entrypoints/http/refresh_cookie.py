@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException
 
 from identity.domain.errors import IdentityError, TokenFault, TokenRefused
 from identity.entrypoints.http.body import JSON, AnyRequest, sole_header
+from identity.entrypoints.http.cors import ORIGIN_REFUSED
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class RefreshCookie:
         """Raises `OriginRefused`, or `HTTPException` 415: the request is not one of our pages' scripts'."""
         sent = request.headers.getall("origin", [])
         if len(sent) != 1 or sent[0] not in self._origins:
+            request.scope["state"][ORIGIN_REFUSED] = True
             raise OriginRefused
         content_type = sole_header(request, "content-type")
         if content_type.partition(";")[0].strip().lower() != JSON:
