@@ -47,7 +47,9 @@ CODES = {
     "Throttled": "throttled",
     "Unavailable": "unavailable",
     "Conflict": "unavailable",
+    "DeliveryDeferred": "delivery_deferred",
     "MailDeferred": "mail_deferred",
+    "DeliveryRefused": "delivery_refused",
     "MailRefused": "mail_refused",
 }
 

@@ -111,3 +111,10 @@ def test_connections_that_idle_or_stall_do_not_hold_up_a_stop(serve):
     assert idle.recv(65536)
     assert server.stop() == 0
     assert silent.recv(1) == b""
+
+
+def test_workers_whose_parent_was_killed_leave_their_port_to_the_next(serve):
+    server = serve(workers=2)
+    server.process.send_signal(signal.SIGKILL)
+    assert readiness(server)[-1] == STOPPING
+    assert "the parent of this worker is gone" in server.text

@@ -37,7 +37,7 @@ def test_what_was_committed_before_a_crash_is_told_after_it_and_what_comes_next_
     (of_john,) = eventually(lambda: receiver.told("UserRegistered"))
     secret = commands.run("webhooks", "secret", receiver.url, **settings).text.strip()
     assert of_john.is_signed_by(secret)
-    assert of_john.said["data"]["user_id"] == 1
+    assert [(of_john.said["data"]["user_id"],)] == server.rows("SELECT id FROM users WHERE username = 'john'")
     assert abs(time.time() - int(of_john.headers["webhook-timestamp"])) < 60
     server.log_in("john")
     (login,) = eventually(lambda: receiver.told("LoggedIn"))

@@ -16,13 +16,13 @@
     ├── TokenRefused             token_not_valid           an access or refresh token, with a `reason`
     │   └── AccessTokenRefused                             the same where it was to authenticate a request
     ├── SessionNotFound          session_not_found         none of one's own, or over already
-    ├── Throttled                throttled                 too often; try again after `retry_after`
-    ├── Unavailable              unavailable               try again after `retry_after`
-    │   └── Conflict                                       lost a race; the use case may be run again
     ├── DeliveryDeferred         delivery_deferred         who is to get it says: later
     │   └── MailDeferred         mail_deferred             the mail server says: later
-    └── DeliveryRefused          delivery_refused          who is to get it says: never
-        └── MailRefused          mail_refused              the mail server says: never
+    ├── DeliveryRefused          delivery_refused          who is to get it says: never
+    │   └── MailRefused          mail_refused              the mail server says: never
+    ├── Unavailable              unavailable               try again after `retry_after`
+    │   └── Conflict                                       lost a race; the use case may be run again
+    └── Throttled                throttled                 too often; try again after `retry_after`
 
 How a refusal looks on the wire is decided in one place, `entrypoints/http/errors.py`.
 """

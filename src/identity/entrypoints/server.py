@@ -7,6 +7,7 @@ import contextlib
 import functools
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -37,6 +38,7 @@ STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 IDLE_LIMIT = 5  # seconds between two requests on one connection
 STARTUP_PAUSE = 0.5  # seconds between two attempts to reach the database
 GRACE = 30  # seconds that accepted requests get to finish
+PARENT_PAUSE = 1.0  # seconds between two looks of a worker for its parent
 
 
 class SchemaOutdated(Exception):
@@ -211,6 +213,7 @@ async def _running(
         gc.collect()
         gc.freeze()
         async with (
+            _with_parent(settings),
             working(
                 deliveries=deliveries,
                 purge_expired=container.purge_expired(),
@@ -223,6 +226,26 @@ async def _running(
             yield
     finally:
         await container.storage().dispose()
+
+
+@contextlib.asynccontextmanager
+async def _with_parent(settings: Settings) -> AsyncIterator[None]:
+    """Stops one of several workers when their parent was killed: it would keep the port from the next."""
+    if settings.workers == 1:
+        yield
+        return
+    watching = asyncio.create_task(_stop_without(os.getppid()))
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+async def _stop_without(parent: int) -> None:
+    while os.getppid() == parent:
+        await asyncio.sleep(PARENT_PAUSE)
+    log.error("the parent of this worker is gone")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextlib.asynccontextmanager
