@@ -242,7 +242,7 @@ async def _with_parent(settings: Settings) -> AsyncIterator[None]:
 
 
 async def _stop_without(parent: int) -> None:
-    while os.getppid() == parent:
+    while os.getppid() == parent:  # noqa: ASYNC110 - nobody tells of it
         await asyncio.sleep(PARENT_PAUSE)
     log.error("the parent of this worker is gone")
     os.kill(os.getpid(), signal.SIGTERM)
