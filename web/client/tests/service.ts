@@ -153,7 +153,8 @@ export function stubLocks(): void {
   const change = (name: string, by: number) => held.set(name, (held.get(name) ?? 0) + by);
   const locks = {
     query: async () => ({ held: [...held].filter(([, count]) => count > 0).map(([name]) => ({ name })) }),
-    request(name: string, work: () => Promise<unknown>) {
+    request(name: string, { signal }: { signal?: AbortSignal }, work: () => Promise<unknown>) {
+      if (signal?.aborted) return Promise.reject(signal.reason);
       change(name, 1);
       const turn = (queues.get(name) ?? Promise.resolve()).then(work).finally(() => change(name, -1));
       queues.set(name, turn.catch(() => undefined));

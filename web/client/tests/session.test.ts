@@ -359,9 +359,10 @@ describe.each(["body", "cookie"] as const)("in %s mode", (mode) => {
     server.voidAccess();
     server.answerWith(REFRESH, () => new Promise(() => {}));
     const timeout = vi.spyOn(AbortSignal, "timeout");
+    timeout.mockReturnValueOnce(new AbortController().signal); // of the lock
     timeout.mockReturnValueOnce(AbortSignal.abort(new DOMException("too late", "TimeoutError")));
     expect((await refusalOf(profile(tab))).kind).toBe("network");
-    expect(timeout.mock.calls).toEqual([[20_000]]);
+    expect(timeout.mock.calls).toEqual([[25_000], [20_000]]);
     expect((await profile(tab)).data?.id).toBe(1);
   });
 
