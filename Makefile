@@ -9,16 +9,24 @@ PEERS_INSTALLED := $(PEERS)/.installed
 ROUNDS ?= 5
 LOCK_TOOL := .venv/lock
 WEB_INSTALLED := web/node_modules/.installed
+APP := src/identity/app
+APP_SOURCES := $(shell find web/app web/client/src -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test fuzz faults storm timing bench bench-quick check format lock client-types \
-	web-test clean
+.PHONY: help serve app demo test fuzz faults storm timing bench bench-quick check format lock \
+	client-types web-test e2e clean
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
 
 serve: $(INSTALLED) ## serve on http://127.0.0.1:8000 with an embedded database, printing mail
 	$(BIN)/identity serve
+
+app: $(APP)/index.html ## build the app for IDENTITY_APP_DIR=bundled and for wheels; needs node 20.19 or later
+	@npm --prefix web/app run --silent size
+
+demo: $(INSTALLED) $(APP)/index.html ## serve the app on http://127.0.0.1:8000, its mails on http://127.0.0.1:8025
+	$(BIN)/python examples/demo.py
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -65,16 +73,20 @@ client-types: $(INSTALLED) $(WEB_INSTALLED) ## write the client's openapi.json a
 	$(BIN)/python -m tests.web.openapi
 	npm --prefix web/client run types
 
-web-test: $(INSTALLED) $(WEB_INSTALLED) ## check the types of the client and the app, test them, and weigh them; needs node 20.19 or later
+web-test: $(INSTALLED) $(APP)/index.html ## check the types of the client and the app, test them, and weigh them; needs node 20.19 or later
 	npm --prefix web/client run typecheck
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web/client test
 	npm --prefix web/client run size
 	npm --prefix web/app test
-	npm --prefix web/app run build
 	npm --prefix web/app run size
 
+e2e: $(INSTALLED) $(APP)/index.html ## try the app in CHROMIUM=/usr/bin/chromium; pictures in web/e2e/screenshots
+	@npm --prefix web/app run --silent size
+	npm --prefix web/e2e run typecheck
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web/e2e test
+
 clean: ## remove what was installed and built
-	rm -rf .venv $(PEERS) web/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(PEERS) $(APP) web/node_modules web/app/dist web/e2e/screenshots build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -90,5 +102,12 @@ $(PEERS_INSTALLED): benchmarks/requirements.lock
 	@touch $@
 
 $(WEB_INSTALLED): web/package-lock.json
+	@command -v npm >/dev/null || { echo "This needs npm, which comes with Node.js 20.19 or later."; exit 1; }
 	npm --prefix web ci --no-audit --no-fund
+	@touch $@
+
+$(APP)/index.html: $(WEB_INSTALLED) $(APP_SOURCES)
+	npm --prefix web/app run build
+	rm -rf $(APP)
+	cp -R web/app/dist $(APP)
 	@touch $@

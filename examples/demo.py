@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -41,11 +42,15 @@ def main() -> int:
     print(f"its mails     http://127.0.0.1:{mailbox.server_port}")
     print(f"a superuser   {SUPERUSER}, with the password: {PASSWORD}")
     print("Ctrl-C ends it.\n", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     service = subprocess.Popen([IDENTITY, "serve"], env=variables)
     try:
         return service.wait()
     except KeyboardInterrupt:  # which has reached the service too
         return service.wait()
+    finally:
+        service.terminate()
+        service.wait()
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def test_verify_names_what_is_wrong_and_ends_with_65() -> None:
     result = identity("audit", "verify")
     assert result.exit_code == 65
     assert result.stderr == MISSING
-    assert result.stdout.endswith("1 sealed events checked, 1 not sealed yet: 1 faults.\n")
+    assert result.stdout.endswith("1 sealed events checked, 1 not sealed yet: 1 fault.\n")
     status, told = verified()
     assert status == 65
     assert told["faults"] == [{"kind": "missing", "id": 2, "other": 0, "day": None, "text": MISSING.strip()}]
@@ -160,7 +160,16 @@ def test_a_log_in_memory_is_nobody_s_but_the_server_s(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["verify", "export"])
+def test_in_the_wrong_folder_it_is_the_database_that_is_said_to_be_missing(command: str) -> None:
+    result = identity("audit", command)
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert f"there is no database: {Path('identity.db').absolute()} is missing" in result.stderr
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["verify", "export"])
 def test_a_database_that_is_not_up_to_date_is_left_as_it_is(command: str) -> None:
+    Path("identity.db").touch()
     Path("identity.secret").write_text("a secret, of at least thirty-two bytes")
     result = identity("audit", command)
     assert result.exit_code == 78

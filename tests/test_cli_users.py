@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from identity.domain.secrets import Secret
 __all__ = ["nothing_set"]  # a fixture
 
 COMMANDS = ("show", "disable", "enable", "force-reset", "promote", "demote", "erase")
-TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\dZ"
 
 
 @pytest.fixture
@@ -186,6 +187,28 @@ def test_a_wrong_cursor_is_refused() -> None:
 def test_a_database_in_memory_has_no_accounts_to_administer(command: tuple[str, ...]) -> None:
     result = identity(*command, "john_doe", IDENTITY_DATABASE_URL="memory:")
     assert result.exit_code == 78
+
+
+@pytest.mark.parametrize("command", [*(("users", each) for each in COMMANDS), ("reset-link",)])
+def test_in_the_wrong_folder_no_database_is_made(command: tuple[str, ...]) -> None:
+    result = identity(*command, "john_doe")
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert f"there is no database: {Path('identity.db').absolute()} is missing" in result.stderr
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.usefixtures("people")
+def test_who_is_closed_is_not_said_to_be_mailed_a_link() -> None:
+    assert "is mailed a link" in succeeds("users", "force-reset", "john_doe")
+    succeeds("users", "disable", "john_doe")
+    assert "No link is mailed" in succeeds("users", "force-reset", "john_doe")
+
+
+@pytest.mark.parametrize("command", [*(("users", each) for each in COMMANDS), ("reset-link",)])
+def test_the_help_says_who_may_be_named_and_what_the_status_means(command: tuple[str, ...]) -> None:
+    told = " ".join(succeeds(*command, "--help").split())
+    assert "USER is an id, a username or an e-mail address; digits are always an id." in told
+    assert "The exit status is 65 when there is no such account" in told
 
 
 @pytest.mark.parametrize("command", [*(("users", each) for each in COMMANDS[1:]), ("reset-link",)])

@@ -8,12 +8,14 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.receiver import Receiver, receiving
-from tests.test_cli import JOHN, identity, nothing_set, succeeds
+from tests.test_cli import JOHN, identity, in_the_house, nothing_set, succeeds
 
+from identity.container import Container
 from identity.domain.webhook import Endpoint
 
 __all__ = ["nothing_set"]  # a fixture
@@ -21,6 +23,14 @@ __all__ = ["nothing_set"]  # a fixture
 HOOKS, OTHER = "https://a.example/hooks?token=t", "https://b.example"
 BOTH = {"IDENTITY_WEBHOOK_URL": f"{HOOKS},{OTHER} LoggedIn LoginRefused"}
 OLD, NEW = (f"{word} secret, of at least thirty-two bytes" for word in ("the old", "the new"))
+
+
+@pytest.fixture(autouse=True)
+def database(nothing_set: None) -> None:
+    async def migrate(container: Container) -> None:
+        await container.schema().upgrade()
+
+    in_the_house(migrate)
 
 
 def register(**variables: str) -> None:
@@ -69,7 +79,7 @@ def test_the_list_shows_each_endpoint_and_how_much_waits_for_it() -> None:
     register(**BOTH)
     head, first, second = succeeds("webhooks", "list", **BOTH).splitlines()
     assert head.split() == ["URL", "KINDS", "WAITING", "OLDEST", "DEAD", "QUEUE"]
-    waits = rf"{re.escape(HOOKS)} +all +1 +\d{{4}}-\d\d-\d\d \d\d:\d\d +0 +{queue_of(HOOKS)}"
+    waits = rf"{re.escape(HOOKS)} +all +1 +\d{{4}}-\d\d-\d\d \d\d:\d\dZ +0 +{queue_of(HOOKS)}"
     assert re.fullmatch(waits, first)
     assert re.fullmatch(rf"{OTHER} +LoggedIn LoginRefused +0 +- +0 +{queue_of(OTHER)}", second)
 
@@ -222,6 +232,15 @@ def test_without_endpoints_nothing_is_said_of_webhooks() -> None:
     register()
     assert "Webhooks" not in succeeds("deliver-mail", "--once")
     assert queued() == []
+
+
+@pytest.mark.parametrize("command", [("list",), ("secret", HOOKS), ("test", HOOKS), ("retry",)])
+def test_in_the_wrong_folder_no_database_and_no_secret_is_made(command: tuple[str, ...]) -> None:
+    Path("identity.db").unlink()
+    result = identity("webhooks", *command, **BOTH)
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert f"there is no database: {Path('identity.db').absolute()} is missing" in result.stderr
+    assert list(Path().iterdir()) == []
 
 
 def test_a_kind_that_there_is_not_is_refused_with_the_nearest() -> None:

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "identity"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+BUILT_APP = "src/identity/app"
 OF_THE_TREE = ("pyproject.toml", "README.md", "LICENSE", ".gitignore", "src", "tests")
 LOADED_BY_NAME = {"uvloop", "httptools", "aiosqlite"}
 
@@ -40,6 +41,13 @@ def pip(*arguments: str | Path) -> None:
     assert run.returncode == 0, run.stderr
 
 
+def pretend_the_app_was_built(app: Path) -> None:
+    shutil.rmtree(app, ignore_errors=True)
+    (app / "assets").mkdir(parents=True)
+    (app / "index.html").touch()
+    (app / "assets" / "index-1a2b3c.js").touch()
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy, so that building leaves nothing in the checkout."""
@@ -49,6 +57,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, tree / name)
+    pretend_the_app_was_built(tree / BUILT_APP)
     pip("wheel", tree, "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", built)
     (path,) = built.iterdir()
     return path
@@ -61,11 +70,19 @@ def test_the_wheel_holds_the_package_as_it_stands_and_nothing_else(wheel: Path) 
     with ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if not name.endswith("/")}
     information = f"identity-{PROJECT['version']}.dist-info"
-    ours = {name for name in packed if not name.startswith(f"{information}/")}
-    files = {path.relative_to(PACKAGE.parent).as_posix() for path in PACKAGE.rglob("*") if path.is_file()}
+    ours = {name for name in packed if not name.startswith((f"{information}/", "identity/app/"))}
+    sources = [path for path in PACKAGE.rglob("*") if path.is_file() and ROOT / BUILT_APP not in path.parents]
+    files = {path.relative_to(PACKAGE.parent).as_posix() for path in sources}
     assert ours == {name for name in files if "__pycache__" not in name}
     licences = {name.removeprefix(f"{information}/licenses/") for name in packed if "/licenses/" in name}
     assert licences == {"LICENSE", "src/identity/adapters/common_passwords.NOTICE.txt"}
+
+
+def test_the_wheel_holds_the_app_where_that_was_built_though_git_ignores_it(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        app = {name for name in archive.namelist() if name.startswith("identity/app/")}
+    assert app == {"identity/app/index.html", "identity/app/assets/index-1a2b3c.js"}
+    assert f"/{BUILT_APP}/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
 def test_the_wheel_holds_what_is_no_module(wheel: Path) -> None:

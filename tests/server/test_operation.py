@@ -74,7 +74,7 @@ def test_the_unit_exposes_as_little_as_the_document_says(tmp_path):
 
 
 def test_the_settings_and_the_secret_of_the_document_are_taken(tmp_path, shell, config):
-    install, setup = blocks("With systemd")
+    install, setup, commands = blocks("With systemd")
     assert "pip install ." in install  # tried by .ci/install
     (tmp_path / "secret").unlink()
     units = tmp_path / "units"
@@ -92,6 +92,8 @@ def test_the_settings_and_the_secret_of_the_document_are_taken(tmp_path, shell, 
     }
     shell.run(replaced(setup, places))
     made = (tmp_path / "secret").read_text("utf-8")
+    command = {name: places[name] for name in (SETTINGS, "/opt/identity/bin/identity")}
+    shell.run(replaced(commands, command | {"/var/lib/identity": tmp_path}))
     shell.run(replaced(setup, places))
     settings = Settings.load({}, config)
     assert settings.secret.reveal() == (tmp_path / "secret").read_text("utf-8").strip() == made.strip()

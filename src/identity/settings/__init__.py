@@ -348,10 +348,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         return range(self.metrics_port, self.metrics_port + (self.workers if self.metrics_port else 1))
 
     @property
+    def database_path(self) -> Path | None:
+        """The SQLite file; None for any other database."""
+        path = self.database_url.removeprefix("sqlite:///")
+        return Path(path) if path != self.database_url else None
+
+    @property
     def secret_path(self) -> Path | None:
         """Where a generated secret is kept: beside the SQLite file; None for any other database."""
-        path = self.database_url.removeprefix("sqlite:///")
-        return Path(path).with_suffix(".secret") if path != self.database_url else None
+        return self.database_path.with_suffix(".secret") if self.database_path else None
 
     @classmethod
     def load(cls, environ: Mapping[str, str], config: Path | None = None) -> Settings:

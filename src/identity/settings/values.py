@@ -297,11 +297,13 @@ def webhooks(text: str) -> tuple[str, ...]:
         if not match or "#" in (match["extra"] or "") or not _has_usable_port(match) or not url.isascii():
             raise ValueError(
                 "must be https:// URLs with host[:port][/path][?query], what is not ASCII and commas in them "
-                "percent-encoded, separated by commas, and after each the kinds of events that it is told "
-                "of, if not of all"
+                "percent-encoded, separated by commas; after each, separated by spaces, the kinds of events "
+                "that it is told of, if not of all"
             )
         if not all(re.fullmatch("[A-Z][A-Za-z]+", kind) for kind in kinds):
-            raise ValueError("has after a URL what is no kind of event, such as UserRegistered")
+            raise ValueError(
+                "has after a URL what is no kind of event: a kind is written like UserRegistered"
+            )
     if len({endpoint.split()[0] for endpoint in found}) < len(found):
         raise ValueError("has one URL twice")
     return found

@@ -106,7 +106,7 @@ export function shareSession(
    */
   async function begin(answer: Partial<Tokens>, asked: number, before = epoch): Promise<void> {
     const { access: token, refresh } = answer;
-    if (typeof token !== "string") {
+    if (!token || typeof token !== "string") {
       throw new IdentityError({ kind: "network", message: "The answer has no access token." });
     }
     const { user, session, lifetime } = claimsOf(token);

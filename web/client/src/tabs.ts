@@ -1,4 +1,4 @@
-const GRACE = 50; // milliseconds in which a message overtakes the lock that its sender has let go
+const GRACE = 500; // milliseconds at most that a message comes later than the lock that its sender has let go
 const PATIENCE = 25_000; // milliseconds: who has the lock for longer than any request takes is a tab that hangs
 
 export interface Tabs<Message> {
@@ -14,21 +14,30 @@ export interface Tabs<Message> {
 export function joinTabs<Message>(name: string, hear: (message: Message) => void): Tabs<Message> {
   let locks: LockManager | undefined = globalThis.navigator?.locks;
   const channel = channelOf(name);
+  let isTold = () => {};
   if (channel) {
-    channel.onmessage = (event: MessageEvent<Message>) => hear(event.data);
+    channel.onmessage = (event: MessageEvent<Message>) => {
+      hear(event.data);
+      isTold();
+    };
     (channel as { unref?: () => void }).unref?.(); // of Node: does not keep the process alive
   }
 
+  /** Who had to wait for a turn first hears what came of the one before, or they would do the same again. */
   async function locked<T>(work: () => Promise<T>): Promise<T> {
     if (!locks) return work();
     let isMine = false;
+    const doIt = () => {
+      isMine = true;
+      return work();
+    };
     try {
-      const { held = [] } = await locks.query();
-      const isTaken = held.some((lock) => lock.name === name);
+      const atOnce = await locks.request(name, { ifAvailable: true }, async (lock) => lock && { is: await doIt() });
+      if (atOnce) return atOnce.is;
+      const news = new Promise<void>((resolve) => (isTold = resolve));
       return await locks.request(name, { signal: AbortSignal.timeout(PATIENCE) }, async () => {
-        isMine = true;
-        if (isTaken && channel) await new Promise((resolve) => setTimeout(resolve, GRACE));
-        return work();
+        if (channel) await Promise.race([news, new Promise((resolve) => setTimeout(resolve, GRACE))]);
+        return doIt();
       });
     } catch (error) {
       if (isMine) throw error;

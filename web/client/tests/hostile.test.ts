@@ -22,7 +22,7 @@ test("a browser that lets a page keep nothing, nor have locks or channels, lets 
   const denied = () => {
     throw new DOMException("The request was denied.", "SecurityError");
   };
-  vi.stubGlobal("navigator", { locks: { query: async () => denied(), request: async () => denied() } });
+  vi.stubGlobal("navigator", { locks: { request: async () => denied() } });
   vi.stubGlobal("BroadcastChannel", denied);
   const server = new Service();
   const tab = service.browser(server).tab({ storage: undefined! });
@@ -99,4 +99,12 @@ test("a listener that throws does not keep a logout from ending the session, nor
   await tab.logout();
   expect([server.sessions.size, browser.storage.token, told.mock.calls.length]).toEqual([0, null, 1]);
   expect(reported.mock.calls).toEqual([[new Error("of the page")]]);
+});
+
+test.each([null, 5, "x", [], {}, { access: 5 }, { access: "" }])("%j is no token, and ends nothing", async (answer) => {
+  const { server, tab } = await loggedIn();
+  server.voidAccess();
+  server.answerWith(REFRESH, () => service.json(200, answer));
+  await expect(profile(tab)).rejects.toMatchObject({ kind: "network" });
+  expect((await profile(tab)).data?.id).toBe(1);
 });

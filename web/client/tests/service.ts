@@ -146,22 +146,38 @@ export function browser(service: Service) {
   return { baseUrl, storage, tab };
 }
 
-/** Web Locks, which Node has only since version 24. */
+/** Web Locks, which Node has only since version 24. Nobody has one at once: it is another process that gives them. */
 export function stubLocks(): void {
   const queues = new Map<string, Promise<unknown>>();
-  const held = new Map<string, number>();
-  const change = (name: string, by: number) => held.set(name, (held.get(name) ?? 0) + by);
+  const asked = new Map<string, number>();
   const locks = {
-    query: async () => ({ held: [...held].filter(([, count]) => count > 0).map(([name]) => ({ name })) }),
-    request(name: string, { signal }: { signal?: AbortSignal }, work: () => Promise<unknown>) {
-      if (signal?.aborted) return Promise.reject(signal.reason);
-      change(name, 1);
-      const turn = (queues.get(name) ?? Promise.resolve()).then(work).finally(() => change(name, -1));
+    async request(name: string, { ifAvailable, signal }: LockOptions, work: Work): Promise<unknown> {
+      await new Promise((resolve) => setImmediate(resolve));
+      signal?.throwIfAborted();
+      const isTaken = (asked.get(name) ?? 0) > 0;
+      if (isTaken && ifAvailable) return work(null);
+      asked.set(name, (asked.get(name) ?? 0) + 1);
+      const turn = (queues.get(name) ?? Promise.resolve())
+        .then(() => work({ name }))
+        .finally(() => asked.set(name, asked.get(name)! - 1));
       queues.set(name, turn.catch(() => undefined));
       return turn;
     },
   };
   vi.stubGlobal("navigator", { locks });
+}
+
+type Work = (lock: { name: string } | null) => Promise<unknown>;
+
+/** Messages between tabs arrive that many milliseconds later than they would. */
+export function delayMessages(by: number): void {
+  const Channel = BroadcastChannel;
+  class SlowChannel extends Channel {
+    override postMessage(message: unknown): void {
+      setTimeout(() => super.postMessage(message), by);
+    }
+  }
+  vi.stubGlobal("BroadcastChannel", SlowChannel);
 }
 
 /** Until messages between tabs have arrived. */

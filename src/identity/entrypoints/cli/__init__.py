@@ -40,7 +40,11 @@ PASSWORD_VARIABLE = "SUPERUSER_PASSWORD"  # without our prefix: it is no setting
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Settings are IDENTITY_* variables: `identity settings` shows them all.",
+    epilog="Settings are IDENTITY_* variables: `identity settings` shows them all. The options above stand "
+    "before the command: identity --config identity.toml users list\n\n"
+    "The exit status is 0 when it is done, 1 when a question was not answered with yes, 2 for a command that "
+    "is written wrongly, 65 for bad input, 69 when something outside does not work, 75 when something was "
+    "not delivered now, 78 when a setting, a file or the schema is wrong.",
 )
 @click.version_option(package_name="identity", message="%(package)s %(version)s")
 @click.option(
@@ -115,7 +119,14 @@ main.add_command(copy_to)
 )
 @click.pass_obj
 def createsuperuser(config: Path | None, username: str | None, email: str | None, noinput: bool) -> None:
-    """Open an account with every permission."""
+    """Open an account with every permission.
+
+    \b
+    Example, without a terminal:
+      identity createsuperuser --noinput --username root --email root@example.com < password-file
+
+    The exit status is 65 when a name or the password is refused; standard error says why.
+    """
     settings = settings_of(config)
     from identity.domain.errors import InvalidInput
 
@@ -161,7 +172,11 @@ def _open_superuser(settings: Settings, username: str, email: str, password: str
 @click.option("--once", is_flag=True, help="Stop when nothing more is due.")
 @click.pass_obj
 def deliver_mail(config: Path | None, once: bool) -> None:
-    """Deliver the mail and webhooks that wait in the outbox, as a process of its own."""
+    """Deliver the mail and webhooks that wait in the outbox, as a process of its own.
+
+    For servers with IDENTITY_DELIVER_MAIL=false. With --once the exit status is 75 when something was tried
+    and not delivered.
+    """
     settings = settings_of(config)
     from identity.entrypoints import logs, server
     from identity.entrypoints.worker import working
@@ -210,7 +225,11 @@ def _counts(outcomes: Counter[str]) -> str:
 @click.argument("address")
 @click.pass_obj
 def mail_test(config: Path | None, address: str) -> None:
-    """Send a test mail to ADDRESS, now and without the outbox."""
+    """Send a test mail to ADDRESS, now and without the outbox.
+
+    The exit status is 0 when the mail server took it, 75 when it did not but may later, 69 when it never
+    will.
+    """
     settings = settings_of(config)
     from identity.application.mail import TestMail
     from identity.domain.errors import MailDeferred, MailRefused
@@ -244,7 +263,10 @@ main.add_command(mail_preview)
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.pass_obj
 def purge(config: Path | None, as_json: bool) -> None:
-    """Delete what is long expired. The server does so every hour by itself."""
+    """Delete what is long expired. The server does so every hour by itself.
+
+    That is, too, accounts whose erasure is due, and those that were not verified in time.
+    """
 
     async def work(container: Container) -> dict[str, int]:
         from dataclasses import asdict

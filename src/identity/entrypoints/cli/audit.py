@@ -15,9 +15,9 @@ from identity.entrypoints.cli.running import (
     EX_DATAERR,
     EX_UNAVAILABLE,
     fail,
+    lasting_settings_of,
     print_json,
     run,
-    settings_of,
 )
 from identity.entrypoints.cli.tables import shown
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from identity.application.audit import Verification
     from identity.container import Container
     from identity.domain.audit_seal import AuditEntry, SealedDay
-    from identity.settings import Settings
+
+WHERE_THE_LOG_IS = "the audit log is in the process of the server alone"
 
 
 class Head(click.ParamType[bytes]):
@@ -57,16 +58,22 @@ def audit() -> None:
     """The audit log: check its seals, and hand it out."""
 
 
-@audit.command()
-@click.option("--head", type=Head(), help="A seal that was noted elsewhere, and has to be in the log.")
+@audit.command(short_help="Check that nothing was altered, deleted, moved or inserted.")
+@click.option(
+    "--head", type=Head(), help="A head or seal that was noted elsewhere, and has to be in the log."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_obj
 def verify(config: Path | None, head: bytes | None, as_json: bool) -> None:
     """Check that nothing was altered, deleted, moved or inserted. Changes nothing.
 
-    The service may run or not. Ends with status 65 when something is wrong.
+    Prints a line for each sealed day: its events, the id of the last, and the head, which is that event's
+    seal. Each fault is a line on standard error. The service may run or not. IDENTITY_SECRET_PREVIOUS checks
+    the days before the secret was changed.
+
+    The exit status is 65 when something is wrong, 0 otherwise.
     """
-    settings = _settings_with_a_log(config)
+    settings = lasting_settings_of(config, otherwise=WHERE_THE_LOG_IS)
 
     async def work(container: Container) -> Verification:
         await _readable(container)
@@ -82,13 +89,21 @@ def verify(config: Path | None, head: bytes | None, as_json: bool) -> None:
         sys.exit(EX_DATAERR)
 
 
-@audit.command()
-@click.option("--since", type=Time(), help="Only what happened then or later; UTC unless it says otherwise.")
+@audit.command(short_help="Print every event, as one JSON object in a line.")
+@click.option("--since", type=Time(), help="Only what happened then or later.")
 @click.option("--until", type=Time(), help="Only what happened before.")
 @click.pass_obj
 def export(config: Path | None, since: datetime | None, until: datetime | None) -> None:
-    """Print every event, as one JSON object in a line."""
-    settings = _settings_with_a_log(config)
+    """Print every event, as one JSON object in a line, the earliest first.
+
+    A TIME is a day, 2026-01-31, or a moment, 2026-01-31T12:00:00+00:00; in UTC unless it says otherwise. What
+    is not sealed yet has no seal.
+
+    \b
+    Example, of a month:
+      identity audit export --since 2026-01-01 --until 2026-02-01 > january.jsonl
+    """
+    settings = lasting_settings_of(config, otherwise=WHERE_THE_LOG_IS)
 
     async def work(container: Container) -> None:
         await _readable(container)
@@ -99,13 +114,6 @@ def export(config: Path | None, since: datetime | None, until: datetime | None) 
         run(settings, work)
     except BrokenPipeError:  # `| head` has seen enough
         sys.exit(EX_UNAVAILABLE)
-
-
-def _settings_with_a_log(config: Path | None) -> Settings:
-    settings = settings_of(config)
-    if settings.database_url == "memory:":
-        fail(EX_CONFIG, "with memory: the audit log is in the process of the server alone")
-    return settings
 
 
 async def _readable(container: Container) -> None:
@@ -130,7 +138,8 @@ def _print(result: Verification) -> None:
     more = result.fault_count - len(result.faults)
     if more:
         click.echo(f"and {more} more", err=True)
-    state = "nothing is wrong" if result.is_good else f"{result.fault_count} faults"
+    faults = "1 fault" if result.fault_count == 1 else f"{result.fault_count} faults"
+    state = "nothing is wrong" if result.is_good else faults
     click.echo(f"{result.checked} sealed events checked, {result.unsealed} not sealed yet: {state}.")
 
 

@@ -34,6 +34,23 @@ def settings_of(config: Path | None) -> Settings:
         fail(EX_CONFIG, str(error))
 
 
+def lasting_settings_of(config: Path | None, *, otherwise: str) -> Settings:
+    """Those of a command that is about what the service has already. Ends the process with status 78 where
+    the database is in memory, saying what is `otherwise`, and where SQLite would make the file, as in the
+    wrong folder."""
+    settings = settings_of(config)
+    if settings.database_url == "memory:":
+        fail(EX_CONFIG, f"with memory: {otherwise}")
+    path = settings.database_path
+    if path is not None and not path.exists():
+        fail(
+            EX_CONFIG,
+            f"there is no database: {path.absolute()} is missing; the settings and, if the path is not "
+            "absolute, the folder have to be the service's",
+        )
+    return settings
+
+
 def run(settings: Settings, work: Callable[[Container], Coroutine[Any, Any, T]]) -> T:
     """Does the work with a container of its own. What an operator must mend ends the process in one line."""
     from identity.application.ports import SchemaTooNew

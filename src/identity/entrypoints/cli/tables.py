@@ -21,4 +21,5 @@ def shown(text: str) -> str:
 
 
 def time_of(at: datetime | None) -> str:
-    return "-" if at is None else f"{at:%Y-%m-%d %H:%M}"
+    """To the minute, in UTC, which the Z says."""
+    return "-" if at is None else f"{at:%Y-%m-%d %H:%M}Z"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from identity.entrypoints.cli.running import EX_CONFIG, EX_DATAERR, fail, print_json, ready, run, settings_of
+from identity.entrypoints.cli.running import EX_DATAERR, fail, lasting_settings_of, print_json, ready, run
 from identity.entrypoints.cli.tables import print_table, shown, time_of
 
 if TYPE_CHECKING:
@@ -18,12 +18,19 @@ if TYPE_CHECKING:
     from identity.domain.secrets import Secret
     from identity.domain.user import User
     from identity.domain.user_search import Cursor
+    from identity.settings import Settings
 
 T = TypeVar("T")
 Act = Callable[["Container", "User"], Awaitable[T]]
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a script.")
 _user = click.argument("user")
+_WHO = (
+    "USER is an id, a username or an e-mail address; digits are always an id. The exit status is 65 when "
+    "there is no such account{}."
+)
+_who = _WHO.format("")
+_who_or_last = _WHO.format(", or when it is the last superuser's")
 
 
 @click.group(short_help="Accounts: see, close and help them.")
@@ -31,20 +38,26 @@ def users() -> None:
     """Accounts: see them, close and open them, help their owners.
 
     USER is an id, a username or an e-mail address; digits are always an id. The exit status is 65 when there
-    is no such account, or when it is the last superuser's and would not be one's any more.
+    is no such account, or when it is the last superuser's and would not be one's any more. Times are UTC.
     """
 
 
 @users.command("list", short_help="List accounts, or search them.")
 @click.argument("prefix", default="")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Accounts at most.")
-@click.option("--after", default="", help="Go on where another call said that there are more.")
+@click.option("--after", default="", help="Go on from there: what another call said after --after.")
 @_json
 @click.pass_obj
 def list_users(config: Path | None, prefix: str, limit: int, after: str, as_json: bool) -> None:
     """List the accounts whose username or e-mail address begins with PREFIX, or all of them.
 
-    Where there are more, standard error says how to go on.
+    By their names, whatever their case. Where there are more, standard error says `There are more: --after
+    ...`: the same command with that goes on. STATE has what is out of the ordinary; who is `leaving` is about
+    to be erased.
+
+    \b
+    Example, for a script:
+      identity users list john --json --limit 1000
     """
     from identity.domain.errors import InvalidInput
 
@@ -74,12 +87,15 @@ def list_users(config: Path | None, prefix: str, limit: int, after: str, as_json
         click.echo(f"There are more: --after {more}", err=True)
 
 
-@users.command(short_help="Show an account and what happened to it.")
+@users.command(short_help="Show an account and what happened to it.", epilog=_who)
 @_user
 @_json
 @click.pass_obj
 def show(config: Path | None, user: str, as_json: bool) -> None:
-    """Show an account, its latest sessions, and what happened to it."""
+    """Show an account, its latest sessions, and what happened to it last.
+
+    BY says who did it, an administrator with their id.
+    """
 
     async def look(container: Container, found: User) -> UserDetails:
         details: UserDetails = await container.show_user()(user_id=found.id)
@@ -121,7 +137,7 @@ def show(config: Path | None, user: str, as_json: bool) -> None:
     )
 
 
-@users.command()
+@users.command(epilog=_who_or_last)
 @_user
 @_json
 @click.pass_obj
@@ -130,10 +146,10 @@ def disable(config: Path | None, user: str, as_json: bool) -> None:
 
     All its sessions end, and links that were mailed are void. No mail is sent.
     """
-    _administer(config, user, "disable_user", as_json, said="{} is disabled.")
+    _administer(config, user, "disable_user", as_json, said=lambda user: f"{_named(user)} is disabled.")
 
 
-@users.command()
+@users.command(epilog=_who)
 @_user
 @_json
 @click.pass_obj
@@ -142,10 +158,10 @@ def enable(config: Path | None, user: str, as_json: bool) -> None:
 
     Its password is the same as before; its sessions stay over. No mail is sent.
     """
-    _administer(config, user, "enable_user", as_json, said="{} is enabled.")
+    _administer(config, user, "enable_user", as_json, said=lambda user: f"{_named(user)} is enabled.")
 
 
-@users.command("force-reset")
+@users.command("force-reset", epilog=_who)
 @_user
 @_json
 @click.pass_obj
@@ -154,14 +170,12 @@ def force_reset(config: Path | None, user: str, as_json: bool) -> None:
 
     All sessions of the account end, and links that were mailed before are void. The mail goes out by the
     server, or by `identity deliver-mail`; where none does, `identity reset-link` prints a link. To an account
-    that is disabled none is sent.
+    that is disabled or about to be erased none is sent, nor more than five in a day.
     """
-    _administer(
-        config, user, "force_reset", as_json, said="{} has no password any more, and is mailed a link."
-    )
+    _administer(config, user, "force_reset", as_json, said=_said_of_force_reset)
 
 
-@users.command()
+@users.command(epilog=_who)
 @_user
 @_json
 @click.pass_obj
@@ -170,10 +184,10 @@ def promote(config: Path | None, user: str, as_json: bool) -> None:
 
     Its e-mail address counts as verified. Sessions go on, and no mail is sent.
     """
-    _administer(config, user, "promote_user", as_json, said="{} is a superuser.")
+    _administer(config, user, "promote_user", as_json, said=lambda user: f"{_named(user)} is a superuser.")
 
 
-@users.command(short_help="Make a superuser an ordinary user.")
+@users.command(short_help="Make a superuser an ordinary user.", epilog=_who_or_last)
 @_user
 @_json
 @click.pass_obj
@@ -182,10 +196,10 @@ def demote(config: Path | None, user: str, as_json: bool) -> None:
 
     Sessions go on, without these permissions, and no mail is sent.
     """
-    _administer(config, user, "demote_user", as_json, said="{} is no superuser.")
+    _administer(config, user, "demote_user", as_json, said=lambda user: f"{_named(user)} is no superuser.")
 
 
-@users.command()
+@users.command(epilog=_who_or_last)
 @_user
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
@@ -211,7 +225,11 @@ def erase(config: Path | None, user: str, yes: bool) -> None:
     click.echo(f"{_named(found)} is erased.")
 
 
-@click.command("reset-link", short_help="Print a link to set another password.")
+@click.command(
+    "reset-link",
+    short_help="Print a link to set another password.",
+    epilog=_WHO.format(", or when it is closed"),
+)
 @_user
 @_json
 @click.pass_obj
@@ -235,7 +253,15 @@ def reset_link(config: Path | None, user: str, as_json: bool) -> None:
         click.echo(link)
 
 
-def _administer(config: Path | None, user: str, use_case: str, as_json: bool, *, said: str) -> None:
+def _said_of_force_reset(user: User) -> str:
+    if user.is_disabled or user.erasure_due_at is not None:
+        return f"{_named(user)} has no password any more. No link is mailed, for the account is closed."
+    return f"{_named(user)} has no password any more, and is mailed a link, five in a day at most."
+
+
+def _administer(
+    config: Path | None, user: str, use_case: str, as_json: bool, *, said: Callable[[User], str]
+) -> None:
     async def act(container: Container, found: User) -> User:
         from identity.domain.events import OPERATOR
 
@@ -246,7 +272,7 @@ def _administer(config: Path | None, user: str, use_case: str, as_json: bool, *,
     if as_json:
         print_json(_account(changed))
     else:
-        click.echo(said.format(_named(changed)))
+        click.echo(said(changed))
 
 
 def _with_user(config: Path | None, name: str, act: Act[T]) -> T:
@@ -270,11 +296,8 @@ def _with_user(config: Path | None, name: str, act: Act[T]) -> T:
         fail(EX_DATAERR, "the account is disabled, or about to be erased: a link would not work")
 
 
-def _settings(config: Path | None) -> Any:
-    settings = settings_of(config)
-    if settings.database_url == "memory:":
-        fail(EX_CONFIG, "with memory: the server's accounts are known to nobody else")
-    return settings
+def _settings(config: Path | None) -> Settings:
+    return lasting_settings_of(config, otherwise="the server's accounts are known to nobody else")
 
 
 def _state(user: User) -> str:

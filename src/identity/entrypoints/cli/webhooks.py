@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from identity.entrypoints.cli.running import (
-    EX_CONFIG,
     EX_DATAERR,
     EX_TEMPFAIL,
     EX_UNAVAILABLE,
     fail,
+    lasting_settings_of,
     print_json,
     ready,
     run,
-    settings_of,
 )
 from identity.entrypoints.cli.tables import print_table, time_of
 
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from identity.application.letters import Backlog
     from identity.container import Container
     from identity.domain.webhook import Endpoint
-    from identity.settings import Settings
+
+WHERE_THEY_WAIT = "the outbox and the secret are in the process of the server alone"
 
 _url = click.argument("url")
 
@@ -34,7 +34,7 @@ _url = click.argument("url")
 def webhooks() -> None:
     """The endpoints in IDENTITY_WEBHOOK_URL: how much waits for them, and their secrets.
 
-    URL is one of them, as it is written there.
+    URL is one of them, as it is written there. The exit status is 65 when it is none of them.
     """
 
 
@@ -44,7 +44,8 @@ def webhooks() -> None:
 def list_endpoints(config: Path | None, as_json: bool) -> None:
     """Show every endpoint, and how many webhooks wait for it or were given up.
 
-    One without a URL is not in the settings any more: what waits for it is deleted after 30 days.
+    One without a URL is not in the settings any more: what waits for it is deleted after 30 days. The log and
+    the metrics call an endpoint by its queue. In JSON no kinds, [], are all kinds.
     """
 
     async def work(container: Container) -> tuple[tuple[Endpoint | None, Backlog], ...]:
@@ -52,7 +53,7 @@ def list_endpoints(config: Path | None, as_json: bool) -> None:
         shown: tuple[tuple[Endpoint | None, Backlog], ...] = await container.show_endpoints()()
         return shown
 
-    found = run(_lasting(settings_of(config)), work)
+    found = run(lasting_settings_of(config, otherwise=WHERE_THEY_WAIT), work)
     if as_json:
         print_json(
             [
@@ -97,14 +98,17 @@ def secret(config: Path | None, url: str) -> None:
         await ready(container)
         return _named(container, url).secrets[0].reveal()
 
-    click.echo(run(_lasting(settings_of(config)), work))
+    click.echo(run(lasting_settings_of(config, otherwise=WHERE_THEY_WAIT), work))
 
 
 @webhooks.command(short_help="Send an endpoint a webhook to try it, now.")
 @_url
 @click.pass_obj
 def test(config: Path | None, url: str) -> None:
-    """Send the endpoint at URL a webhook of the type Test, now and without the outbox."""
+    """Send the endpoint at URL a webhook of the type Test, now and without the outbox.
+
+    The exit status is 0 when it was received, 75 when it was not but may be later, 69 when it never will be.
+    """
     from identity.domain.errors import DeliveryDeferred, DeliveryRefused
 
     async def work(container: Container) -> None:
@@ -112,7 +116,7 @@ def test(config: Path | None, url: str) -> None:
         await container.try_endpoint()(_named(container, url))
 
     try:
-        run(_lasting(settings_of(config)), work)
+        run(lasting_settings_of(config, otherwise=WHERE_THEY_WAIT), work)
     except DeliveryDeferred as deferral:
         fail(EX_TEMPFAIL, f"not received, but it may be later: {deferral}")
     except DeliveryRefused as refusal:
@@ -124,7 +128,11 @@ def test(config: Path | None, url: str) -> None:
 @click.argument("url", required=False)
 @click.pass_obj
 def retry(config: Path | None, url: str | None) -> None:
-    """Have what was given up tried again: the dead letters of the endpoint at URL, or of all of them."""
+    """Have what was given up tried again: the dead letters of the endpoint at URL, or of all of them.
+
+    They are due at once, and the processes that deliver send them. What waits for its next attempt is left as
+    it is.
+    """
     from identity.domain.events import OPERATOR
 
     async def work(container: Container) -> int:
@@ -133,14 +141,8 @@ def retry(config: Path | None, url: str | None) -> None:
         retried: int = await container.retry_webhooks()(by=OPERATOR, endpoints=wanted)
         return retried
 
-    retried = run(_lasting(settings_of(config)), work)
+    retried = run(lasting_settings_of(config, otherwise=WHERE_THEY_WAIT), work)
     click.echo(f"{retried} webhooks are tried again." if retried != 1 else "1 webhook is tried again.")
-
-
-def _lasting(settings: Settings) -> Settings:
-    if settings.database_url == "memory:":
-        fail(EX_CONFIG, "with memory: the outbox and the secret are in the process of the server alone")
-    return settings
 
 
 def _named(container: Container, url: str) -> Endpoint:

@@ -82,10 +82,10 @@ function Letters({ letters, isDead, onRetried }: LettersProps) {
           <Link to={`/admin/users/${letter.user_id}`}>{audit.account(letter.user_id)}</Link>
         ),
     },
-    { title: words.created, isShort: true, cell: (letter) => time(letter.created_at) },
+    { title: words.created, cell: (letter) => time(letter.created_at) },
     isDead
-      ? { title: words.deadAt, isShort: true, cell: (letter) => (letter.dead_at ? time(letter.dead_at) : "–") }
-      : { title: words.due, isShort: true, cell: (letter) => time(letter.due_at) },
+      ? { title: words.deadAt, cell: (letter) => (letter.dead_at ? time(letter.dead_at) : "–") }
+      : { title: words.due, cell: (letter) => time(letter.due_at) },
     { title: words.attempts, cell: (letter) => letter.attempts },
     { title: words.error, cell: (letter) => letter.error ?? "–" },
     ...(isDead

@@ -54,7 +54,11 @@ function Search() {
   useEffect(() => setTyped(searched), [searched]); // by the browser's way back
   useEffect(() => {
     if (typed.trim() === searched) return;
-    const search = () => setParameters(typed.trim() ? { search: typed.trim() } : {}, { replace: true });
+    const { pathname } = location;
+    const search = () => {
+      if (location.pathname !== pathname) return; // on the way to another page, which is not there yet
+      setParameters(typed.trim() ? { search: typed.trim() } : {}, { replace: true });
+    };
     const pausing = setTimeout(search, TYPING_PAUSE);
     return () => clearTimeout(pausing);
   }, [typed]);

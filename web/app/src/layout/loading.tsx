@@ -1,10 +1,10 @@
 import { useCallback, useEffect, useRef, useState, type ReactNode } from "react";
 import { useCountdown } from "../form/countdown";
 import { useElapsed } from "../form/elapsed";
-import { patience } from "../identity";
+import { patience, useSession } from "../identity";
 import { useWords } from "../language";
 import { inWords } from "../language/durations";
-import { isPassing, waitOf, wordsOf } from "../refusal";
+import { isPassing, isRefusal, waitOf, wordsOf } from "../refusal";
 
 export interface Loaded<T> {
   data: T | undefined;
@@ -48,6 +48,11 @@ export function useLoaded<T>(
     return () => leaving.abort();
   }, [key, attempt]);
   const reload = useCallback(() => setAttempt((before) => before + 1), []);
+  const { status } = useSession();
+  useEffect(() => {
+    // Under the page that asked for a login, which is over now.
+    if (status === "authenticated" && isRefusal(state.error, 401)) reload();
+  }, [status]);
   const isOfThis = state.key === key;
   return {
     data: isOfThis || keeps ? state.data : undefined,
