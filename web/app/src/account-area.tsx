@@ -83,8 +83,9 @@ function OwnPages({ user }: { user: string }) {
   const loaded = useLoaded(`profile of ${user}`, (signal) => data(identity.api.GET("/api/user/profile/", { signal })), {
     keeps: true,
   });
+  // When only loading it again fails, the page under it goes on: it may just be telling what has been done.
   return (
-    <Loading of={loaded}>
+    <Loading of={loaded.data ? { ...loaded, error: undefined } : loaded}>
       {(profile) => (
         <OwnedContext value={{ profile, reload: loaded.reload }}>
           <TimeZoneContext value={profile.time_zone}>

@@ -14,6 +14,7 @@ test.each([
   [refused({ kind: "network", status: 502 }), say.unreachable],
   [refused({ status: 408 }), say.timeout],
   [refused({ status: 503, retryAfter: 3 }), say.unavailable],
+  [refused({ kind: "fields", status: 400, requestId: "5f0c61f2" }), say.notUnderstood],
   [refused({ status: 401, code: "token_not_valid" }), say.sessionOver],
   [refused({ status: 403 }), say.notPermitted],
   [refused({ status: 403, code: "login_too_old" }), say.loginTooOld],

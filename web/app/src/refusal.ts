@@ -29,6 +29,7 @@ export function wordsOf(error: unknown, words: Words, online: boolean = navigato
   if (!(error instanceof IdentityError)) return say.failed;
   if (error.kind === "network") return online ? say.unreachable : say.offline;
   if (error.code === "login_too_old") return say.loginTooOld;
+  if (error.kind === "fields") return say.notUnderstood; // where there is no form to show it at a field
   switch (error.status) {
     case 401:
       return say.sessionOver;

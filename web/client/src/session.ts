@@ -74,15 +74,15 @@ export function shareSession(
     else if (before === ANONYMOUS || before === UNKNOWN || before.user !== next.user) {
       session = { status: "authenticated", user: next.user };
     }
-    if (session !== before) [...listeners].forEach((listener) => listener());
+    if (session !== before) [...listeners].forEach(call);
   }
 
   function hear(message: Message): void {
-    if (message.type === "ended") {
+    if (message?.type === "ended") {
       if (message.session) over.add(message.session);
       if (!message.session || !access || access.session === message.session) enter(null);
       void forget(message.session); // that tab has done so, but this one may have stored another since
-    } else if (!message.access.session || !over.has(message.access.session)) {
+    } else if (message?.type === "began" && message.access?.token && !over.has(message.access.session ?? "")) {
       mode = message.mode;
       enter(message.access);
     }
@@ -106,7 +106,7 @@ export function shareSession(
    */
   async function begin(answer: Partial<Tokens>, asked: number, before = epoch): Promise<void> {
     const { access: token, refresh } = answer;
-    if (typeof token !== "string") {
+    if (!token || typeof token !== "string") {
       throw new IdentityError({ kind: "network", message: "The answer has no access token." });
     }
     const { user, session, lifetime } = claimsOf(token);
@@ -264,7 +264,16 @@ export function shareSession(
   };
 }
 
-/** Says that there is no session, and not merely that nobody can tell. */
-function isFinal({ status, fields }: IdentityError): boolean {
-  return status === 401 || (status === 400 && "refresh" in fields);
+/** A listener that throws is the page's matter, and is reported as such: a logout has to go on. */
+function call(listener: () => void): void {
+  try {
+    listener();
+  } catch (error) {
+    globalThis.reportError?.(error); // which Node does not have
+  }
+}
+
+/** Says that there is no session, and not merely that nobody can tell: a proxy has its own reasons for a 401. */
+function isFinal({ kind, status, fields }: IdentityError): boolean {
+  return (status === 401 && kind !== "network") || (status === 400 && "refresh" in fields);
 }

@@ -151,11 +151,11 @@ export function stubLocks(): void {
   const queues = new Map<string, Promise<unknown>>();
   const asked = new Map<string, number>();
   const locks = {
-    async request(name: string, ...rest: [{ ifAvailable: true }, Work] | [Work]): Promise<unknown> {
+    async request(name: string, { ifAvailable, signal }: LockOptions, work: Work): Promise<unknown> {
       await new Promise((resolve) => setImmediate(resolve));
-      const work = rest.at(-1) as Work;
+      signal?.throwIfAborted();
       const isTaken = (asked.get(name) ?? 0) > 0;
-      if (isTaken && rest.length === 2) return work(null);
+      if (isTaken && ifAvailable) return work(null);
       asked.set(name, (asked.get(name) ?? 0) + 1);
       const turn = (queues.get(name) ?? Promise.resolve())
         .then(() => work({ name }))

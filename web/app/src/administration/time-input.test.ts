@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { localInputOf, timeOf } from "./time-input";
 
 test("what is typed into an input is found there again", () => {
@@ -15,3 +15,14 @@ test.each(["", "nonsense"])("%o is no time", (text) => {
 test("an input without a time is empty", () => {
   expect(localInputOf(null)).toBe("");
 });
+
+test.each(["+275760-09-13T00:00:00Z", "-271821-04-20T00:00:00Z", "+012345-01-02T03:04:05Z"])(
+  "%s, which nobody can type, leaves the input empty in any zone",
+  (time) => {
+    for (const minutes of [-840, 0, 720]) {
+      const zone = vi.spyOn(Date.prototype, "getTimezoneOffset").mockReturnValue(minutes);
+      expect(localInputOf(time)).toBe("");
+      zone.mockRestore();
+    }
+  },
+);

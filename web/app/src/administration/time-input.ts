@@ -9,7 +9,7 @@ export function timeOf(input: string): string {
 /** What `timeOf` is of. */
 export function localInputOf(iso: string | null): string {
   const time = new Date(iso ?? "");
-  if (Number.isNaN(time.getTime())) return "";
   const local = new Date(time.getTime() - time.getTimezoneOffset() * 60_000);
-  return local.toISOString().slice(0, 16);
+  const isTyped = local.getUTCFullYear() >= 1 && local.getUTCFullYear() <= 9999; // others have no four digits
+  return isTyped ? local.toISOString().slice(0, 16) : "";
 }

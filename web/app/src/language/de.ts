@@ -39,6 +39,7 @@ export const de: Words = {
     sessionOver: "Ihre Sitzung ist beendet. Bitte melden Sie sich wieder an.",
     notPermitted: "Ihr Konto darf das nicht.",
     loginTooOld: "Dafür müssen Sie sich noch einmal anmelden: Ihre Anmeldung ist zu lange her.",
+    notUnderstood: "So lässt sich das nicht abfragen: Etwas Eingegebenes oder etwas in der Adresse der Seite stimmt nicht.",
     notFound: "Das gibt es nicht mehr.",
     failed: "Auf dem Server ist etwas schiefgegangen. Bitte versuchen Sie es später noch einmal.",
     number: (id) => `Wenn Sie um Hilfe bitten, nennen Sie diese Nummer: ${id}`,

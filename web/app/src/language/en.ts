@@ -38,6 +38,7 @@ export const en = {
     sessionOver: "Your session is over. Please log in again.",
     notPermitted: "Your account may not do this.",
     loginTooOld: "For this you have to log in again: your login was too long ago.",
+    notUnderstood: "This cannot be asked for like this: something that was filled in, or in the address of the page, is not right.",
     notFound: "There is no such thing any more.",
     failed: "Something went wrong at the server. Please try again later.",
     number: (id: string) => `If you ask for help, name this number: ${id}`,

@@ -15,6 +15,20 @@ export function firstSpoken(wishes: readonly (string | null)[]): Language {
   return tags.find((tag): tag is Language => Object.hasOwn(NAMES, tag)) ?? "en";
 }
 
+/** `language` with the region that is wished for, if any. Some browsers name what is no tag, such as `en-US@posix`. */
+export function regional(language: Language, wishes: readonly string[]): string {
+  const isOfThis = (tag: string) => tag.includes("-") && tag.toLowerCase().split("-")[0] === language;
+  return wishes.find((tag) => isOfThis(tag) && isKnownToIntl(tag)) ?? language;
+}
+
+function isKnownToIntl(tag: string): boolean {
+  try {
+    return Intl.DateTimeFormat.supportedLocalesOf(tag).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** What may be denied: a browser can forbid pages to keep anything. */
 function kept(): string | null {
   try {
@@ -51,7 +65,7 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
     () => ({
       language,
       words: DICTIONARIES[language],
-      locale: navigator.languages.find((tag) => firstSpoken([tag]) === language && tag.includes("-")) ?? language,
+      locale: regional(language, navigator.languages),
       choose(chosen: Language) {
         keep(chosen);
         setLanguage(chosen);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { firstSpoken } from ".";
+import { firstSpoken, regional } from ".";
 import { de as administrationDe } from "../administration/language/de";
 import { en as administrationEn } from "../administration/language/en";
 import { de } from "./de";
@@ -16,6 +16,17 @@ test.each([
   [[], "en"],
 ])("of %o the app speaks %s", (wishes, language) => {
   expect(firstSpoken(wishes)).toBe(language);
+});
+
+test.each([
+  ["en", ["en-US@posix", "en-GB"], "en-GB"],
+  ["en", ["en-US@posix"], "en"],
+  ["de", ["en-GB", "de-AT"], "de-AT"],
+  ["en", ["fr-FR", "de-AT"], "en"],
+  ["de", ["de-", "de_DE", "de"], "de"],
+] as const)("times in %s for who asks for %o are written as in %s", (language, wishes, locale) => {
+  expect(regional(language, wishes)).toBe(locale);
+  expect(() => new Intl.DateTimeFormat(regional(language, wishes))).not.toThrow();
 });
 
 function texts(words: object, path = ""): [string, string][] {

@@ -13,13 +13,24 @@ export interface Loaded<T> {
   reload(): void;
 }
 
+interface State<T> {
+  key: string;
+  data?: T;
+  error?: unknown;
+}
+
+/** What was loaded before stays, if it is to be kept and has just been asked for again. */
+export function failed<T>(before: State<T>, key: string, error: unknown, keeps: boolean): State<T> {
+  return keeps && before.key === key ? { ...before, error } : { key, error };
+}
+
 /** Loads what `key` names, and again when that changes. `keeps`: what was loaded is shown until the next is there. */
 export function useLoaded<T>(
   key: string,
   load: (signal: AbortSignal) => Promise<T>,
   { keeps = false }: { keeps?: boolean } = {},
 ): Loaded<T> {
-  const [state, setState] = useState<{ key: string; data?: T; error?: unknown }>({ key: "" });
+  const [state, setState] = useState<State<T>>({ key: "" });
   const [isLoading, setLoading] = useState(true);
   const [attempt, setAttempt] = useState(0);
   const latest = useRef(load);
@@ -31,7 +42,7 @@ export function useLoaded<T>(
       .current(patience(leaving.signal))
       .then(
         (data) => !leaving.signal.aborted && setState({ key, data }),
-        (error: unknown) => !leaving.signal.aborted && setState({ key, error }),
+        (error: unknown) => !leaving.signal.aborted && setState((before) => failed(before, key, error, keeps)),
       )
       .finally(() => !leaving.signal.aborted && setLoading(false));
     return () => leaving.abort();
