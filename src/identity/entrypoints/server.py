@@ -111,14 +111,17 @@ async def _find_secret(container: Container) -> None:
             )
 
 
-def build_app(settings: Settings) -> Litestar:
-    """The HTTP application with all that runs beside it."""
+def build_app(settings: Settings, *, parent: int | None = None) -> Litestar:
+    """The HTTP application with all that runs beside it.
+
+    `parent`: the process of which this one is a worker, and with which it ends.
+    """
     configure_logging(settings.log_format)
     container = build_container(settings)
     metrics = metrics_of(container) if settings.metrics_ports else None
     return create_app(
         container,
-        lifespan=functools.partial(_running, container, settings, metrics),
+        lifespan=functools.partial(_running, container, settings, metrics, parent),
         observers=[metrics.request] if metrics else [],
         on_crowd=metrics.crowd if metrics else None,
     )
@@ -147,7 +150,7 @@ def metrics_of(container: Container) -> Metrics:
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Serves until SIGTERM or SIGINT, and returns once every accepted request is answered."""
     config = Config(
-        functools.partial(build_app, settings),
+        functools.partial(build_app, settings, parent=os.getpid() if settings.workers > 1 else None),
         factory=True,
         workers=settings.workers,
         http=LimitedProtocol,
@@ -199,7 +202,7 @@ def _announce(settings: Settings, listener: socket.socket) -> None:
 
 @contextlib.asynccontextmanager
 async def _running(
-    container: Container, settings: Settings, metrics: Metrics | None, app: Litestar
+    container: Container, settings: Settings, metrics: Metrics | None, parent: int | None, app: Litestar
 ) -> AsyncIterator[None]:
     _announce_stop(app, delay=settings.shutdown_delay.total_seconds())
     deliveries: list[Delivery] = []
@@ -213,7 +216,7 @@ async def _running(
         gc.collect()
         gc.freeze()
         async with (
-            _with_parent(settings),
+            _ending_with(parent),
             working(
                 deliveries=deliveries,
                 purge_expired=container.purge_expired(),
@@ -229,12 +232,12 @@ async def _running(
 
 
 @contextlib.asynccontextmanager
-async def _with_parent(settings: Settings) -> AsyncIterator[None]:
-    """Stops one of several workers when their parent was killed: it would keep the port from the next."""
-    if settings.workers == 1:
+async def _ending_with(parent: int | None) -> AsyncIterator[None]:
+    """Stops a worker whose parent was killed: it would keep the port from the next."""
+    if parent is None:
         yield
         return
-    watching = asyncio.create_task(_stop_without(os.getppid()))
+    watching = asyncio.create_task(_stop_without(parent))
     try:
         yield
     finally:
