@@ -41,7 +41,7 @@ afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
 
 test("each block of the guide is a module that is tried here", () => {
   const named = [...GUIDE.matchAll(BLOCK)].map(([, name]) => name!);
-  expect(named.length).toBe(GUIDE.match(/^```./gm)?.length);
+  expect(named.length).toBe(GUIDE.match(/^```js/gm)?.length);
   expect(named.filter((name) => !MAIN.includes(`./${name}`))).toEqual([]);
 });
 
