@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import httpx
 import pytest
 import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
-from tests.operation import DEPLOY, ROOT, SEARCH_PATH, Shell, blocks, replaced
+from tests.operation import DEPLOY, ROOT, Shell, blocks, program, replaced
 from tests.server.promql import mistakes, named
 from tests.server.scraping import Scrape, addresses, scrape
 from tests.server.service import PASSWORD, SOON, eventually
@@ -266,10 +265,7 @@ def test_an_alert_says_what_it_is_about_by_labels_that_its_expression_leaves(see
 
 
 def promtool(*arguments):
-    command = shutil.which("promtool", path=SEARCH_PATH)
-    if not command:
-        pytest.skip("promtool is not installed; the document says when it was tried")
-    done = subprocess.run([command, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
