@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -14,10 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.adapters.certificates import self_signed, tls_of
 from tests.adapters.webhook_receiver import HOST, Respond, receiving
 
 from identity.adapters import http_webhooks
@@ -290,36 +285,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
         return path
 
     return certified
-
-
-def self_signed(host: str) -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the tests")])
-    alternative: x509.GeneralName = x509.DNSName(host)
-    if host[0].isdigit():
-        alternative = x509.IPAddress(ipaddress.ip_address(host))
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return private + made.public_bytes(serialization.Encoding.PEM)
-
-
-def tls_of(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
 
 
 def trusting(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> HttpWebhookSender:

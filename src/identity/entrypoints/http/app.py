@@ -48,7 +48,7 @@ from identity.entrypoints.http.language import Languages, provide_language
 from identity.entrypoints.http.observing import Observer, observed
 from identity.entrypoints.http.openapi import complete, openapi_config
 from identity.entrypoints.http.refresh_cookie import RefreshCookie
-from identity.entrypoints.http.single_page_app import SinglePageApp, answer
+from identity.entrypoints.http.single_page_app import SinglePageApp, send_file
 
 ROUTES = [
     registration.register,
@@ -140,7 +140,7 @@ class Application(Litestar):
         if file is None:
             await super().__call__(scope, receive, send)
         else:
-            await answer(file, http, send)
+            await send_file(file, http, send)
 
 
 def _make_known(scope: HTTPScope) -> None:

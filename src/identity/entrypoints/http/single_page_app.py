@@ -94,8 +94,8 @@ class File:
         }
         gzipped = None
         if len(body) > _SMALL and suffix not in _COMPRESSED_ALREADY:
-            headers_too = headers | {"content-encoding": "gzip"}
-            gzipped = Representation.of(gzip.compress(body, mtime=0), headers_too)
+            compressed = gzip.compress(body, mtime=0)
+            gzipped = Representation.of(compressed, headers | {"content-encoding": "gzip"})
         return cls(plain=Representation.of(body, headers), gzipped=gzipped)
 
     def for_client(self, headers: Headers) -> Representation:
@@ -105,7 +105,7 @@ class File:
 
 
 class SinglePageApp:
-    """Raises `OSError` when a file cannot be read."""
+    """The files of the directory. Raises `OSError` when one cannot be read."""
 
     def __init__(self, directory: Path) -> None:
         paths = {f"/{path.relative_to(directory).as_posix()}": path for path in directory.rglob("*")}
@@ -123,7 +123,7 @@ class SinglePageApp:
         return self._files.get(path) or (self._files[_INDEX] if is_page else None)
 
 
-async def answer(file: File, scope: HTTPScope, send: Send) -> None:
+async def send_file(file: File, scope: HTTPScope, send: Send) -> None:
     scope["path_template"] = ROUTE
     headers = Headers.from_scope(scope)
     sent = file.for_client(headers)
